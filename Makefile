@@ -1,0 +1,52 @@
+# Every target sets itself up first where that is missing. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup test lint types contracts unit demo serve bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## make .venv with everything, from the hashed lock file
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sidestep needs Python 3.11 or later: make setup PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+test: lint types contracts unit  ## linters, types, import contracts and every test
+
+lint: $(READY)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(READY)  ## import-linter: layers, purity, independence
+	$(BIN)/lint-imports
+
+unit: $(READY)  ## every test
+	$(BIN)/pytest
+
+demo: $(READY)  ## watch a cloud go dark and every execution complete
+	$(BIN)/sidestep demo
+
+serve: $(READY)  ## the server on 127.0.0.1:3000, with the clouds on loopback
+	$(BIN)/sidestep serve --localcloud
+
+bench: $(READY)  ## the table of benchmarks
+	$(BIN)/python -m benchmarks
+
+lock: $(READY)  ## solve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-annotate --extra dev --upgrade pyproject.toml -o requirements.lock
+
+clean:  ## remove what was made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What touches the outside: providers and stores. Imported by api/bootstrap.py alone."""

@@ -1,0 +1,1 @@
+"""One package a provider; none imports another."""

@@ -1,0 +1,1 @@
+"""AWS Lambda: the Invoke call, SigV4, and its errors as outcomes."""

@@ -1,0 +1,1 @@
+"""Azure Functions: HTTP triggers, keys or Entra tokens, and their errors as outcomes."""

@@ -1,0 +1,1 @@
+"""Google Cloud Functions and Cloud Run: ID tokens, and their errors as outcomes."""

@@ -1,0 +1,1 @@
+"""Plain HTTP services, and their errors as outcomes."""

@@ -1,0 +1,1 @@
+"""Hosts: memory and SQLite."""

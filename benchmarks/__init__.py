@@ -1,0 +1,1 @@
+"""Programs that measure, as ratios in one run."""

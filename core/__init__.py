@@ -1,0 +1,1 @@
+"""The engine. It imports no cloud SDK, no web framework and no database client."""

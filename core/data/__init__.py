@@ -1,0 +1,1 @@
+"""How JSON flows between steps: paths and conditions. Pure functions over values."""

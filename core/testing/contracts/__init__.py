@@ -1,0 +1,1 @@
+"""One contract suite a port; a binding is a fixture."""

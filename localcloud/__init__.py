@@ -1,0 +1,1 @@
+"""The three vendors' wire protocols on loopback, with outages on demand and a ledger of what ran."""
