@@ -1,0 +1,123 @@
+"""Every exception that this project raises on purpose, as one tree.
+
+::
+
+    SidestepError
+    ├── InvalidDefinition        a workflow that cannot run; carries every problem
+    ├── InvalidInput             an argument of a caller that cannot be used
+    ├── NotFound
+    │   ├── ExecutionNotFound
+    │   └── WorkflowNotFound
+    ├── Conflict
+    │   ├── IdempotencyConflict  one key, two different requests
+    │   ├── ExecutionEnded       nothing more can happen to this execution
+    │   └── VersionConflict      a workflow version that exists with another content
+    ├── IllegalEvent             the machine was given an event that its state does not allow
+    ├── JournalUnreadable        a journal of a newer version, or damaged
+    ├── ConfigurationError       settings that cannot work, in one sentence
+    └── StoreError
+        ├── StoreUnavailable     away for now; nothing is known about the last write
+        ├── StoreInUse           another process has it
+        ├── StoreMismatch        made by another version or with other settings
+        └── NotOwner             the claim lapsed; another owner may hold the execution
+
+A failure of a step is data (a name and a cause in the journal) and never an exception.
+Exceptions are for misuse and broken infrastructure. Vendors' errors stop at the adapters.
+"""
+
+from dataclasses import dataclass
+
+
+class SidestepError(Exception):
+    """The root: catch this to catch all that the project raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a document that a caller sent.
+
+    `pointer` is a JSON Pointer (RFC 6901) into that document, `detail` a sentence that says what is
+    wrong, `mend` one that says how to put it right, and `code` a stable name for programs.
+    `severity` is "error" or "hint"; a hint refuses nothing.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+    mend: str = ""
+    severity: str = "error"
+
+
+class InvalidDefinition(SidestepError):
+    """A definition that cannot run. `problems` holds every error, in the document's order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        count = len(problems)
+        super().__init__(
+            f"{count} problem{'s' if count != 1 else ''}: {problems[0].detail if problems else ''}"
+        )
+
+
+class InvalidInput(SidestepError):
+    """An argument of a caller that cannot be used; the message says which and why."""
+
+
+class NotFound(SidestepError):
+    """What was named does not exist."""
+
+
+class ExecutionNotFound(NotFound):
+    """No execution has this id."""
+
+
+class WorkflowNotFound(NotFound):
+    """No workflow has this id, or not this version."""
+
+
+class Conflict(SidestepError):
+    """The request contradicts what is already there."""
+
+
+class IdempotencyConflict(Conflict):
+    """An idempotency key was used again with a different request."""
+
+
+class ExecutionEnded(Conflict):
+    """The execution has ended: it takes no more messages."""
+
+
+class VersionConflict(Conflict):
+    """A version exists with another content; versions are immutable."""
+
+
+class IllegalEvent(SidestepError):
+    """The machine was given an event that its state does not allow; the state is as it was."""
+
+
+class JournalUnreadable(SidestepError):
+    """A journal was written by a newer version, or is damaged; it is left alone."""
+
+
+class ConfigurationError(SidestepError):
+    """Settings that cannot work. The message is one sentence that says what to do."""
+
+
+class StoreError(SidestepError):
+    """The store did not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is away for now. Whether the last write happened is not known: read again."""
+
+
+class StoreInUse(StoreError):
+    """Another process has this store. The message says what to do."""
+
+
+class StoreMismatch(StoreError):
+    """The store was made by another version or with other settings. The message says what to do."""
+
+
+class NotOwner(StoreError):
+    """The epoch of this claim is over; another owner may hold the execution. Send nothing more."""

@@ -1,0 +1,26 @@
+"""The doorbell port: wakes who waits, and carries no data."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+
+class Topic(StrEnum):
+    """What a ring is about."""
+
+    WORK = "work"  # a ticket was made
+    INBOX = "inbox"  # a message was delivered to an execution
+    JOURNAL = "journal"  # an execution's journal grew
+
+
+class Doorbell(Protocol):
+    """Rings are hints. They may come without cause and may be missed: whoever listens reads again, and polls
+    slowly besides.
+    """
+
+    def subscribe(self, topic: Topic, ring: Callable[[str], None]) -> Callable[[], None]:
+        """Have `ring(execution_id)` called, on the event loop, for each ring of `topic`.
+
+        The callback must be quick and must not raise. Returns what ends the subscription.
+        """
+        ...

@@ -1,0 +1,64 @@
+"""The provider port: how the engine calls a function on some cloud."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from core.failover.outcome import Outcome
+from core.graph.model import Target
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt, ready to be sent.
+
+    `payload` is the function's input (JSON object). `idempotency_key` is the same at every provider and for
+    every attempt of a round; `attempt` numbers the calls of a visit from 1 and is never used twice.
+    `timeout_ms` bounds the whole attempt, connecting included. `not_after_ms` (Unix epoch, milliseconds) is
+    the instant after which a function must refuse to start. `fresh_connection` asks for a connection that
+    cannot have gone stale (steps that must not run twice).
+    """
+
+    target: Target
+    payload: Any
+    idempotency_key: str
+    attempt: int
+    timeout_ms: int
+    not_after_ms: int
+    traceparent: str
+    fresh_connection: bool = False
+
+
+class Provider(Protocol):
+    """One cloud (or plain HTTP). Implementations hold pooled connections and cached credentials.
+
+    An implementation makes no call to a management or token plane inside `invoke`: what it needs is resolved
+    by `prepare` and refreshed in the background.
+    """
+
+    name: str
+    """As definitions write it: AWS, GCP, AZURE or HTTP."""
+
+    async def open(self) -> None:
+        """Start: connections, credentials, background refreshing. Raises ConfigurationError."""
+        ...
+
+    async def close(self) -> None:
+        """Stop and release everything; calls in flight end as outcomes."""
+        ...
+
+    def check(self, target: Target) -> str | None:
+        """Why this target can never be called from here (a foreign origin, an unusable name), in a sentence;
+        None where it can. Pure and fast: it is asked at submission and again before a call.
+        """
+        ...
+
+    async def prepare(self, targets: tuple[Target, ...]) -> None:
+        """Resolve ahead of time what `invoke` will need (URIs, tokens). Best effort: it raises nothing."""
+        ...
+
+    async def invoke(self, call: Call) -> Outcome:
+        """Send one attempt, once. Never retries, and never raises for what the network or the function did.
+
+        Cancelling it closes its connection. Whoever cancels must take the attempt as MAYBE executed.
+        """
+        ...
