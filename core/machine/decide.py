@@ -1,0 +1,259 @@
+"""decide(state, now, health, entropy) -> Decision: what to do next.
+
+Pure: time, health and chance come in as values. It emits events, folds each into the state at once, and goes
+on until every visit waits for something: an attempt's answer, a time, or a person. What the shell has to
+perform, after the events are durable, is in `commands`.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from core.data.conditions import holds
+from core.failover.health import ALL_WELL, Health
+from core.failover.routing import catches
+from core.graph.model import (
+    ChoiceStep,
+    FailStep,
+    ParallelStep,
+    PassStep,
+    SucceedStep,
+    TaskStep,
+    WaitStep,
+)
+from core.machine import events as ev
+from core.machine.evolve import evolve
+from core.machine.state import Failure, State, Visit
+from core.machine.tasks import Send, first_attempt, next_attempt
+from core.machine.transitions import PARKED, PENDING
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Settings that decisions need. `skew_ms` is added to an attempt's `not_after` for clocks that differ."""
+
+    skew_ms: int = 1_000
+
+
+DEFAULT_RULES = Rules()
+
+
+class Abort(msgspec.Struct, frozen=True):
+    """Give up the attempt in flight: close its connection and drop its answer."""
+
+    visit: str
+    attempt: int
+
+
+Command = Send | Abort
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """`events` to append, the `state` after them, `commands` to perform once they are durable.
+
+    `wake_at` is when to decide again if nothing happens before (Unix epoch, milliseconds; None: never).
+    """
+
+    state: State
+    events: tuple[ev.AnyEvent, ...]
+    commands: tuple[Command, ...]
+    wake_at: int | None
+
+
+def decide(
+    state: State, now: int, health: Health = ALL_WELL, entropy: int = 0, rules: Rules = DEFAULT_RULES
+) -> Decision:
+    """Everything that can be decided at the instant `now` (Unix epoch, milliseconds)."""
+    run = _Run(state, now, health, entropy, rules)
+    run.go()
+    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at())
+
+
+class _Run:
+    """One call of `decide`: the state as it grows, and what was decided so far."""
+
+    def __init__(self, state: State, now: int, health: Health, entropy: int, rules: Rules) -> None:
+        self.state = state
+        self.now = now
+        self.health = health
+        self.entropy = entropy
+        self.rules = rules
+        self.events: list[ev.AnyEvent] = []
+        self.commands: list[Command] = []
+
+    def emit(self, event: ev.AnyEvent) -> None:
+        self.state = evolve(self.state, event)
+        self.events.append(event)
+
+    def wake_at(self) -> int | None:
+        state = self.state
+        if state.terminal or state.status == PARKED:
+            return None
+        times = list(state.waiting.values())
+        if state.deadline_at is not None:
+            times.append(state.deadline_at)
+        return min(times, default=None)
+
+    def go(self) -> None:
+        if self.state.terminal:
+            return
+        if self.state.cancel is not None:
+            actor, reason = self.state.cancel
+            self.stop_visits("", "the execution was cancelled")
+            self.emit(ev.WorkflowCancelled(reason=reason, actor=actor))
+            return
+        if self.state.status == PARKED:
+            return
+        if self.state.deadline_at is not None and self.now >= self.state.deadline_at:
+            self.stop_visits("", "the execution's time limit passed")
+            self.emit(ev.WorkflowTimedOut())
+            return
+        if self.state.status == PENDING:
+            self.emit(ev.WorkflowStarted())
+        for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
+            self.visit(path)
+        while self.state.ready and not self.state.terminal:
+            for path in sorted(self.state.ready):
+                if self.state.visits_total > self.state.visit_budget:
+                    self.run_away()
+                    return
+                if path in self.state.ready:
+                    self.visit(path)
+        self.finish()
+
+    def finish(self) -> None:
+        state = self.state
+        if state.failure is not None:
+            self.emit(
+                ev.WorkflowFailed(
+                    error=state.failure.error, cause=state.failure.cause, step_id=state.failure.step_id
+                )
+            )
+        elif state.root_ended:
+            self.emit(ev.WorkflowCompleted())
+        elif state.parked and not state.in_flight and not state.waiting:
+            self.emit(ev.WorkflowParked())
+
+    def run_away(self) -> None:
+        budget = self.state.visit_budget
+        self.stop_visits("", "the execution used up its visit budget")
+        self.emit(
+            ev.WorkflowFailed(
+                error="Sidestep.VisitBudgetExceeded",
+                cause=f"{budget} steps were visited, which is the limit: is there a loop that never ends?",
+                step_id=self.state.current_step,
+            )
+        )
+
+    def visit(self, path: str) -> None:
+        """Take one visit as far as it goes now."""
+        visit = self.state.visits[path]
+        step = self.state.step_of(visit)
+        if visit.status == PENDING:
+            self.start(visit)
+            visit = self.state.visits[path]
+        match step:
+            case TaskStep():
+                self.task(visit, step)
+            case ChoiceStep():
+                self.choose(visit, step)
+            case ParallelStep():
+                self.join(visit)
+            case PassStep() | SucceedStep():
+                self.emit(ev.StepCompleted(visit=path, step_id=step.id))
+            case WaitStep():
+                if visit.wake_at is not None and visit.wake_at <= self.now:
+                    self.emit(ev.StepCompleted(visit=path, step_id=step.id))
+            case FailStep():
+                self.fail(visit, Failure(step.error, step.cause, step.id))
+            case _:
+                assert_never(step)
+
+    def start(self, visit: Visit) -> None:
+        step = self.state.step_of(visit)
+        deadline_at = wake_at = None
+        if isinstance(step, TaskStep):
+            deadline_at = self.now + step.deadline_ms
+        elif isinstance(step, WaitStep):
+            wake_at = (
+                step.until_ms if step.until_ms is not None else self.now + int((step.seconds or 0) * 1000)
+            )
+        self.emit(ev.StepStarted(visit=visit.path, step_id=step.id, deadline_at=deadline_at, wake_at=wake_at))
+
+    def task(self, visit: Visit, step: TaskStep) -> None:
+        """Act on the last attempt's outcome, or start the first attempt, or the one that was waited for."""
+        if visit.open:
+            return
+        outcome = visit.outcome
+        if outcome is not None and outcome.ok:
+            self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id))
+            return
+        plan = (
+            first_attempt(self.state, visit, step, self.now, self.health, self.rules.skew_ms)
+            if outcome is None
+            else next_attempt(
+                self.state, visit, step, outcome, self.now, self.health, self.entropy, self.rules.skew_ms
+            )
+        )
+        for event in plan.events:
+            self.emit(event)
+        if plan.send is not None:
+            self.commands.append(plan.send)
+        if plan.failure is not None:
+            self.fail(self.state.visits[visit.path], plan.failure)
+            return
+        # A retry without a delay goes on at once.
+        waits = self.state.visits[visit.path].wake_at
+        if plan.send is None and waits is not None and waits <= self.now:
+            self.task(self.state.visits[visit.path], step)
+
+    def choose(self, visit: Visit, step: ChoiceStep) -> None:
+        data = self.state.scopes[visit.scope].data
+        for rule in step.choices:
+            if holds(rule.condition, data):
+                self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id, next=rule.next))
+                return
+        if step.default is not None:
+            self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id, next=step.default))
+            return
+        self.fail(
+            visit, Failure("Sidestep.NoChoiceMatched", "no choice holds and there is no default", step.id)
+        )
+
+    def join(self, visit: Visit) -> None:
+        """End a PARALLEL whose branches have all ended, or one of whose branches has failed."""
+        if visit.failure is not None:
+            self.stop_visits(visit.path + "/", f"a branch of {visit.step_id} failed")
+            self.fail(self.state.visits[visit.path], visit.failure)
+        elif visit.pending == 0:
+            self.emit(ev.StepCompleted(visit=visit.path, step_id=visit.step_id))
+
+    def fail(self, visit: Visit, failure: Failure) -> None:
+        step = self.state.step_of(visit)
+        for catcher in step.catch:
+            if catches(catcher.errors, failure.error):
+                self.emit(
+                    ev.StepFailed(
+                        visit=visit.path,
+                        step_id=step.id,
+                        error=failure.error,
+                        cause=failure.cause,
+                        next=catcher.next,
+                        result_path=catcher.result_path,
+                    )
+                )
+                return
+        self.emit(ev.StepFailed(visit=visit.path, step_id=step.id, error=failure.error, cause=failure.cause))
+
+    def stop_visits(self, prefix: str, reason: str) -> None:
+        """Cancel the live visits whose path begins with `prefix`, innermost first."""
+        paths = [path for path in self.state.visits if path.startswith(prefix)]
+        for path in sorted(paths, key=lambda one: (-one.count("/"), one)):
+            visit = self.state.visits[path]
+            for attempt in visit.open:
+                self.emit(
+                    ev.AttemptAbandoned(
+                        visit=path, step_id=visit.step_id, attempt=attempt.number, reason=reason
+                    )
+                )
+                self.commands.append(Abort(path, attempt.number))
+            self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason))

@@ -1,0 +1,96 @@
+"""evolve(state, event) -> state: the only place where anything about an execution changes.
+
+Live traffic and recovery both go through it; there is no other way to a state. It looks legality up in
+transitions.py, raises IllegalEvent for what the table or the visit does not allow, and never half-changes:
+the state that it was given is as it was.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from core.machine import events as ev
+from core.machine import visits
+from core.machine.state import ROOT, Failure, Scope, State
+from core.machine.transitions import EXECUTION, next_status
+
+
+def evolve(state: State, event: ev.AnyEvent) -> State:
+    """The state after `event`. Raises IllegalEvent."""
+    status = next_status(EXECUTION, state.status, ev.kind(event))
+    after = _apply(state, event)
+    return replace(after, status=status, version=state.version + 1)
+
+
+def fold(state: State, events: Iterable[ev.AnyEvent]) -> State:
+    """The state after all of `events`, in order."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def _apply(state: State, event: ev.AnyEvent) -> State:
+    match event:
+        case ev.AttemptStarted():
+            return visits.attempt_started(state, event)
+        case ev.AttemptSucceeded():
+            return visits.attempt_succeeded(state, event)
+        case ev.AttemptFailed():
+            return visits.attempt_failed(state, event)
+        case ev.StepStarted():
+            return visits.step_started(state, event)
+        case ev.StepCompleted():
+            return visits.step_completed(state, event)
+        case ev.StepFailed():
+            return visits.step_failed(state, event)
+        case ev.StepParked():
+            return visits.step_parked(state, event)
+        case ev.StepCancelled():
+            return visits.step_cancelled(state, event)
+        case ev.AttemptInterrupted():
+            return visits.attempt_interrupted(state, event)
+        case ev.AttemptAbandoned():
+            return visits.attempt_abandoned(state, event)
+        case ev.FailedOver():
+            return visits.failed_over(state, event)
+        case ev.RetryScheduled():
+            return visits.retry_scheduled(state, event)
+        case ev.WorkflowCreated():
+            return _created(state, event)
+        case ev.WorkflowStarted():
+            return visits.enter(state, ROOT, state.workflow.start_at)
+        case ev.CancelRequested():
+            return replace(state, cancel=(event.actor, event.reason))
+        case ev.WorkflowFailed():
+            return replace(_stopped(state), failure=Failure(event.error, event.cause, event.step_id))
+        case ev.WorkflowCompleted() | ev.WorkflowCancelled() | ev.WorkflowTimedOut():
+            return _stopped(state)
+        case ev.WorkflowParked():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _created(state: State, event: ev.WorkflowCreated) -> State:
+    root = Scope(path=ROOT, parent=None, index=0, data=event.input)
+    return replace(
+        state,
+        input=event.input,
+        scopes=state.scopes.set(ROOT, root),
+        visit_budget=event.visit_budget,
+        deadline_at=event.deadline_at,
+    )
+
+
+def _stopped(state: State) -> State:
+    """What an ended execution keeps: its context, its failure and its counts."""
+    return replace(
+        state,
+        visits=state.visits.__class__(),
+        ready=state.ready.__class__(),
+        waiting=state.waiting.__class__(),
+        in_flight=0,
+        parked=0,
+        current_step=None,
+    )

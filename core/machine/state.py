@@ -1,0 +1,124 @@
+"""The state of an execution: the fold of its journal, and of nothing else.
+
+Everything is immutable and shares structure with what it was made from, so that the cost of an event does not
+grow with what has been done already. Visits that ended are not in it: the journal has them.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from immutables import Map
+
+from core.failover.outcome import Outcome
+from core.graph.model import Json, Step, Target, Workflow
+from core.machine.transitions import NEW, PENDING, TERMINAL
+
+ROOT = ""
+"""The path of the execution's own scope."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error that is on its way up: a name, and a cause for people."""
+
+    error: str
+    cause: str = ""
+    step_id: str | None = None
+
+
+class OpenAttempt(msgspec.Struct, frozen=True):
+    """An attempt that was started and has no outcome yet."""
+
+    number: int
+    target: Target
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """A live visit of a step.
+
+    `target` indexes the step's targets; `tries_here` counts attempts there since the visit came to it;
+    `retries` counts what each of the step's retry policies has used. `outcome` is of the last attempt and
+    waits to be acted upon. Of a PARALLEL, `pending` counts the branches under way, `results` holds those of
+    the others by index, and `failure` is the first branch's that failed.
+    """
+
+    path: str
+    step_id: str
+    scope: str
+    status: str = PENDING
+    deadline_at: int | None = None
+    wake_at: int | None = None
+    round: int = 1
+    attempts: int = 0
+    target: int = 0
+    tries_here: int = 0
+    retries: tuple[int, ...] = ()
+    open: tuple[OpenAttempt, ...] = ()
+    outcome: Outcome | None = None
+    reasons: tuple[str, ...] = ()
+    pending: int = 0
+    results: Map[int, dict[str, Json]] = Map()
+    failure: Failure | None = None
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Where steps share data: the execution itself, or one branch of a visit.
+
+    `data` is what its steps see; `result` is what they have added to it, merged in order. `parent` is the
+    visit that opened it (None for the root), `index` its place among that visit's scopes.
+    """
+
+    path: str
+    parent: str | None
+    index: int
+    data: Mapping[str, Json]
+    result: Mapping[str, Json] = {}
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution after `version` events.
+
+    `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
+    `entered` counts visits by base path, `visits_total` all of them. `in_flight` and `parked` count open
+    attempts and parked visits. `failure` is what ended the root scope, where something did.
+    """
+
+    execution_id: str
+    workflow: Workflow
+    status: str = NEW
+    version: int = 0
+    input: Mapping[str, Json] = {}
+    scopes: Map[str, Scope] = Map()
+    visits: Map[str, Visit] = Map()
+    ready: Map[str, None] = Map()
+    waiting: Map[str, int] = Map()
+    entered: Map[str, int] = Map()
+    visits_total: int = 0
+    visit_budget: int = 10_000
+    deadline_at: int | None = None
+    in_flight: int = 0
+    parked: int = 0
+    root_ended: bool = False
+    failure: Failure | None = None
+    cancel: tuple[str, str] | None = None
+    failed_over: bool = False
+    current_step: str | None = None
+
+    @property
+    def terminal(self) -> bool:
+        """True when nothing can happen any more."""
+        return self.status in TERMINAL
+
+    def step_of(self, visit: Visit) -> Step:
+        """The definition of the step that is visited."""
+        return self.workflow.steps[visit.step_id]
+
+    @property
+    def context(self) -> Mapping[str, Json]:
+        """The root scope's data: what the API shows as `context`."""
+        root = self.scopes.get(ROOT)
+        return self.input if root is None else root.data
+
+
+def blank(execution_id: str, workflow: Workflow) -> State:
+    """The state before the first event."""
+    return State(execution_id=execution_id, workflow=workflow)

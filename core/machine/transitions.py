@@ -1,0 +1,103 @@
+"""The legality table: the only place that says which event may follow which status.
+
+`docs/explanation/states.md` draws it; a test draws it again and compares.
+"""
+
+from collections.abc import Mapping
+
+from core.errors import IllegalEvent
+
+PENDING = "PENDING"
+RUNNING = "RUNNING"
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+CANCELLED = "CANCELLED"
+TIMED_OUT = "TIMED_OUT"
+PAUSED = "PAUSED"
+PARKED = "PARKED"
+SKIPPED = "SKIPPED"
+NEW = "NEW"
+"""Before the first event; no execution is ever seen in it."""
+
+TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, TIMED_OUT})
+
+EXECUTION_STATUSES = (PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMED_OUT, PAUSED, PARKED)
+STEP_STATUSES = (PENDING, RUNNING, COMPLETED, FAILED, SKIPPED, CANCELLED, PARKED)
+
+_WHILE_RUNNING = dict.fromkeys(
+    (
+        "STEP_STARTED",
+        "ATTEMPT_STARTED",
+        "ATTEMPT_SUCCEEDED",
+        "ATTEMPT_FAILED",
+        "ATTEMPT_INTERRUPTED",
+        "ATTEMPT_ABANDONED",
+        "FAILED_OVER",
+        "RETRY_SCHEDULED",
+        "STEP_COMPLETED",
+        "STEP_FAILED",
+        "STEP_PARKED",
+        "STEP_CANCELLED",
+        "CANCEL_REQUESTED",
+    ),
+    RUNNING,
+)
+
+EXECUTION: Mapping[str, Mapping[str, str]] = {
+    NEW: {"WORKFLOW_CREATED": PENDING},
+    PENDING: {
+        "WORKFLOW_STARTED": RUNNING,
+        "CANCEL_REQUESTED": PENDING,
+        "WORKFLOW_CANCELLED": CANCELLED,
+        "WORKFLOW_TIMED_OUT": TIMED_OUT,
+    },
+    RUNNING: {
+        **_WHILE_RUNNING,
+        "WORKFLOW_PARKED": PARKED,
+        "WORKFLOW_COMPLETED": COMPLETED,
+        "WORKFLOW_FAILED": FAILED,
+        "WORKFLOW_CANCELLED": CANCELLED,
+        "WORKFLOW_TIMED_OUT": TIMED_OUT,
+    },
+    PARKED: {
+        "CANCEL_REQUESTED": PARKED,
+        "STEP_CANCELLED": PARKED,
+        "WORKFLOW_CANCELLED": CANCELLED,
+    },
+    COMPLETED: {},
+    FAILED: {},
+    CANCELLED: {},
+    TIMED_OUT: {},
+}
+"""Execution status, then event kind, to the next status."""
+
+STEP: Mapping[str, Mapping[str, str]] = {
+    PENDING: {"STEP_STARTED": RUNNING, "STEP_CANCELLED": CANCELLED},
+    RUNNING: {
+        "ATTEMPT_STARTED": RUNNING,
+        "ATTEMPT_SUCCEEDED": RUNNING,
+        "ATTEMPT_FAILED": RUNNING,
+        "ATTEMPT_INTERRUPTED": RUNNING,
+        "ATTEMPT_ABANDONED": RUNNING,
+        "FAILED_OVER": RUNNING,
+        "RETRY_SCHEDULED": RUNNING,
+        "STEP_COMPLETED": COMPLETED,
+        "STEP_FAILED": FAILED,
+        "STEP_PARKED": PARKED,
+        "STEP_CANCELLED": CANCELLED,
+    },
+    PARKED: {"STEP_CANCELLED": CANCELLED},
+    COMPLETED: {},
+    FAILED: {},
+    SKIPPED: {},
+    CANCELLED: {},
+}
+"""Step status (of one visit), then event kind, to the next status."""
+
+
+def next_status(table: Mapping[str, Mapping[str, str]], status: str, kind: str) -> str:
+    """The status after `kind`. Raises IllegalEvent where the table has no such entry."""
+    try:
+        return table[status][kind]
+    except KeyError:
+        raise IllegalEvent(f"{kind} cannot follow {status}") from None

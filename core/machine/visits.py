@@ -1,0 +1,305 @@
+"""How the events of one visit change the state (see evolve.py, which alone calls these)."""
+
+from typing import TypeVar
+
+from immutables import Map
+from msgspec.structs import replace
+
+from core.data.paths import assign, split
+from core.errors import IllegalEvent
+from core.failover.outcome import interrupted, succeeded
+from core.graph.model import Json, ParallelStep, PassStep, Step, TaskStep
+from core.machine import events as ev
+from core.machine.paths import base_path, branch_scope, visit_path
+from core.machine.state import Failure, OpenAttempt, Scope, State, Visit
+from core.machine.transitions import PARKED, STEP, next_status
+
+V = TypeVar("V")
+
+
+def enter(state: State, scope: str, step_id: str) -> State:
+    """A new visit of `step_id` in `scope`, ready to be started."""
+    base = base_path(scope, step_id)
+    count = state.entered.get(base, 0) + 1
+    visit = Visit(path=visit_path(scope, step_id, count), step_id=step_id, scope=scope)
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=state.ready.set(visit.path, None),
+        entered=state.entered.set(base, count),
+        visits_total=state.visits_total + 1,
+        current_step=step_id,
+    )
+
+
+def step_started(state: State, event: ev.StepStarted) -> State:
+    """PENDING to RUNNING; a PARALLEL opens its branches, a WAIT its timer."""
+    visit = _moved(state, event.visit, event)
+    step = state.step_of(visit)
+    visit = replace(visit, deadline_at=event.deadline_at, wake_at=event.wake_at)
+    if isinstance(step, ParallelStep):
+        return _open_branches(state, visit, step)
+    if event.wake_at is not None:
+        return replace(
+            state,
+            visits=state.visits.set(visit.path, visit),
+            ready=state.ready.delete(visit.path),
+            waiting=state.waiting.set(visit.path, event.wake_at),
+        )
+    return replace(state, visits=state.visits.set(visit.path, visit))
+
+
+def attempt_started(state: State, event: ev.AttemptStarted) -> State:
+    """One more open attempt; its number is higher than every one before."""
+    visit = _moved(state, event.visit, event)
+    if event.attempt <= visit.attempts:
+        raise IllegalEvent(f"attempt {event.attempt} of {event.visit} was started before")
+    if event.round != visit.round:
+        raise IllegalEvent(f"attempt {event.attempt} of {event.visit} is of another round")
+    visit = replace(
+        visit,
+        attempts=event.attempt,
+        tries_here=visit.tries_here + 1,
+        open=(*visit.open, OpenAttempt(event.attempt, event.target)),
+        outcome=None,
+        wake_at=None,
+        reasons=(),
+    )
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=_without(state.ready, visit.path),
+        waiting=_without(state.waiting, visit.path),
+        in_flight=state.in_flight + 1,
+    )
+
+
+def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:
+    """The attempt is closed with its output, and the visit wants a decision."""
+    visit = _closed(state, event.visit, event.attempt, event)
+    return _decide_next(state, replace(visit, outcome=succeeded(event.output)))
+
+
+def attempt_failed(state: State, event: ev.AttemptFailed) -> State:
+    """The attempt is closed with what it proved, and the visit wants a decision."""
+    visit = _closed(state, event.visit, event.attempt, event)
+    return _decide_next(state, replace(visit, outcome=event.outcome))
+
+
+def attempt_interrupted(state: State, event: ev.AttemptInterrupted) -> State:
+    """The attempt is closed as MAYBE executed; the visit gets its new deadline."""
+    visit = _closed(state, event.visit, event.attempt, event)
+    return _decide_next(state, replace(visit, outcome=interrupted(), deadline_at=event.deadline_at))
+
+
+def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
+    """The attempt is closed as MAYBE executed, and the visit is about to be ended."""
+    visit = _closed(state, event.visit, event.attempt, event)
+    return replace(state, visits=state.visits.set(visit.path, visit), in_flight=state.in_flight - 1)
+
+
+def failed_over(state: State, event: ev.FailedOver) -> State:
+    """The visit is at another target."""
+    visit = _moved(state, event.visit, event)
+    visit = replace(
+        visit, target=event.to_index, tries_here=0, outcome=None, reasons=(*visit.reasons, event.reason)
+    )
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=state.ready.set(visit.path, None),
+        failed_over=True,
+    )
+
+
+def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
+    """The visit waits, then tries again where the event says."""
+    visit = _moved(state, event.visit, event)
+    step = state.step_of(visit)
+    used = visit.retries
+    if event.policy is not None and isinstance(step, TaskStep):
+        used = used or (0,) * len(step.retries)
+        used = (*used[: event.policy], used[event.policy] + 1, *used[event.policy + 1 :])
+    visit = replace(
+        visit,
+        retries=used,
+        round=event.round,
+        wake_at=event.wake_at,
+        outcome=None,
+        tries_here=visit.tries_here if event.policy is None and event.target_index == visit.target else 0,
+        target=event.target_index,
+        reasons=(event.reason,),
+    )
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=_without(state.ready, visit.path),
+        waiting=state.waiting.set(visit.path, event.wake_at),
+    )
+
+
+def step_completed(state: State, event: ev.StepCompleted) -> State:
+    """Merge what the step gave into its scope, and go on to its next step or end the scope."""
+    visit = _moved(state, event.visit, event)
+    if visit.open:
+        raise IllegalEvent(f"{event.visit} has open attempts")
+    step = state.step_of(visit)
+    output = _output(visit, step)
+    if output:
+        scope = state.scopes[visit.scope]
+        scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
+        state = replace(state, scopes=state.scopes.set(scope.path, scope))
+    state = _gone(state, visit)
+    following = event.next or step.next
+    return enter(state, visit.scope, following) if following else _end_scope(state, visit.scope)
+
+
+def step_failed(state: State, event: ev.StepFailed) -> State:
+    """Go on where the error is caught, or hand it up to whoever opened the scope."""
+    visit = _moved(state, event.visit, event)
+    if visit.open:
+        raise IllegalEvent(f"{event.visit} has open attempts")
+    state = _gone(state, visit)
+    if event.next is not None:
+        scope = state.scopes[visit.scope]
+        caught = {"error": event.error, "cause": event.cause}
+        where = split(event.result_path or "error")
+        scope = replace(
+            scope, data=assign(scope.data, where, caught), result=assign(scope.result, where, caught)
+        )
+        return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), visit.scope, event.next)
+    failure = Failure(event.error, event.cause, event.step_id)
+    parent = state.scopes[visit.scope].parent
+    if parent is None:
+        return replace(state, failure=failure, root_ended=True)
+    opener = state.visits[parent]
+    opener = replace(opener, pending=opener.pending - 1, failure=opener.failure or failure)
+    return replace(
+        state,
+        scopes=state.scopes.delete(visit.scope),
+        visits=state.visits.set(parent, opener),
+        ready=state.ready.set(parent, None),
+    )
+
+
+def step_parked(state: State, event: ev.StepParked) -> State:
+    """The visit stays, and waits for a person."""
+    visit = replace(_moved(state, event.visit, event), outcome=None)
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=_without(state.ready, visit.path),
+        waiting=_without(state.waiting, visit.path),
+        parked=state.parked + 1,
+        current_step=visit.step_id,
+    )
+
+
+def step_cancelled(state: State, event: ev.StepCancelled) -> State:
+    """The visit is given up; of a branch, its scope goes with it."""
+    before = state.visits.get(event.visit)
+    visit = _moved(state, event.visit, event)
+    if visit.open:
+        raise IllegalEvent(f"{event.visit} has open attempts")
+    if before is not None and before.status == PARKED:
+        state = replace(state, parked=state.parked - 1)
+    state = _gone(state, visit)
+    scope = state.scopes.get(visit.scope)
+    if scope is None or scope.parent is None:
+        return state
+    opener = state.visits.get(scope.parent)
+    state = replace(state, scopes=state.scopes.delete(visit.scope))
+    if opener is None:
+        return state
+    opener = replace(opener, pending=opener.pending - 1)
+    return replace(state, visits=state.visits.set(opener.path, opener))
+
+
+def _output(visit: Visit, step: Step) -> dict[str, Json]:
+    """What a completed visit adds to its scope."""
+    if isinstance(step, TaskStep):
+        value = visit.outcome.output if visit.outcome is not None else None
+        return value if isinstance(value, dict) else {visit.step_id: value}
+    if isinstance(step, PassStep):
+        return dict(step.result)
+    if isinstance(step, ParallelStep):
+        merged: dict[str, Json] = {}
+        in_order = [visit.results[index] for index in range(len(step.branches))]
+        for result in in_order:
+            merged.update(result)
+        return {**merged, visit.step_id: in_order}
+    return {}
+
+
+def _open_branches(state: State, visit: Visit, step: ParallelStep) -> State:
+    data = state.scopes[visit.scope].data
+    visit = replace(visit, pending=len(step.branches))
+    state = replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=state.ready.delete(visit.path),
+    )
+    for index, first in enumerate(step.branches):
+        scope = Scope(path=branch_scope(visit.path, index), parent=visit.path, index=index, data=data)
+        state = enter(replace(state, scopes=state.scopes.set(scope.path, scope)), scope.path, first)
+    return replace(state, current_step=step.id)
+
+
+def _end_scope(state: State, path: str) -> State:
+    """The last step of a scope is done: hand its result to whoever opened it."""
+    scope = state.scopes[path]
+    if scope.parent is None:
+        return replace(state, root_ended=True)
+    opener = state.visits[scope.parent]
+    opener = replace(
+        opener,
+        pending=opener.pending - 1,
+        results=opener.results.set(scope.index, dict(scope.result)),
+    )
+    ready = state.ready.set(opener.path, None) if opener.pending == 0 else state.ready
+    return replace(
+        state,
+        scopes=state.scopes.delete(path),
+        visits=state.visits.set(opener.path, opener),
+        ready=ready,
+    )
+
+
+def _gone(state: State, visit: Visit) -> State:
+    return replace(
+        state,
+        visits=state.visits.delete(visit.path),
+        ready=_without(state.ready, visit.path),
+        waiting=_without(state.waiting, visit.path),
+    )
+
+
+def _decide_next(state: State, visit: Visit) -> State:
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        ready=state.ready.set(visit.path, None),
+        in_flight=state.in_flight - 1,
+    )
+
+
+def _moved(state: State, path: str, event: ev.Event) -> Visit:
+    """The visit, with the status that the table gives it after `event`."""
+    visit = state.visits.get(path)
+    if visit is None:
+        raise IllegalEvent(f"{ev.kind(event)}: there is no live visit {path}")
+    status = next_status(STEP, visit.status, ev.kind(event))
+    return visit if status == visit.status else replace(visit, status=status)
+
+
+def _closed(state: State, path: str, attempt: int, event: ev.Event) -> Visit:
+    """The visit without that open attempt. Raises IllegalEvent where it is not open."""
+    visit = _moved(state, path, event)
+    left = tuple(one for one in visit.open if one.number != attempt)
+    if len(left) == len(visit.open):
+        raise IllegalEvent(f"{ev.kind(event)}: attempt {attempt} of {path} is not open")
+    return replace(visit, open=left)
+
+
+def _without(mapping: Map[str, V], path: str) -> Map[str, V]:
+    return mapping.delete(path) if path in mapping else mapping
