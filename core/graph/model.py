@@ -5,14 +5,41 @@ of its first step and goes on along `next` until a step has none.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-PROVIDERS = ("AWS", "GCP", "AZURE", "HTTP")
+from core.data.conditions import AllOf, AnyOf, Comparison, Condition, Negation, Operator
+from core.data.paths import Json
 
-Json = Any
-"""A JSON value as Python's json module reads it: None, bool, int, float, str, list or dict."""
+__all__ = [
+    "ANY_ERROR",
+    "PROVIDERS",
+    "AllOf",
+    "AnyOf",
+    "Catcher",
+    "ChoiceRule",
+    "ChoiceStep",
+    "Comparison",
+    "Condition",
+    "Effects",
+    "FailStep",
+    "Json",
+    "Negation",
+    "OnAmbiguous",
+    "Operator",
+    "ParallelStep",
+    "PassStep",
+    "RetryPolicy",
+    "Step",
+    "SucceedStep",
+    "Target",
+    "TaskStep",
+    "WaitStep",
+    "Workflow",
+]
+
+PROVIDERS = ("AWS", "GCP", "AZURE", "HTTP")
 
 Effects = Literal["pure", "idempotent", "atMostOnce"]
 OnAmbiguous = Literal["failover", "park", "fail"]
@@ -62,38 +89,6 @@ class Catcher(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...]
     next: str
     result_path: str = "error"
-
-
-Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte", "contains", "in", "exists", "matches"]
-
-
-class Comparison(msgspec.Struct, frozen=True, tag="comparison"):
-    """`variable` is a dotted path, already split; what it names is compared with `value`."""
-
-    variable: tuple[str, ...]
-    operator: Operator
-    value: Json
-
-
-class AllOf(msgspec.Struct, frozen=True, tag="and"):
-    """True when every part is."""
-
-    parts: tuple["Condition", ...]
-
-
-class AnyOf(msgspec.Struct, frozen=True, tag="or"):
-    """True when one part is."""
-
-    parts: tuple["Condition", ...]
-
-
-class Negation(msgspec.Struct, frozen=True, tag="not"):
-    """True when its part is not."""
-
-    part: "Condition"
-
-
-Condition = Comparison | AllOf | AnyOf | Negation
 
 
 class ChoiceRule(msgspec.Struct, frozen=True):
