@@ -39,5 +39,5 @@ def _map_to_dict(value: Any) -> Any:
 
 
 def _dict_to_map(kind: Any, value: Any) -> Any:
-    plain = dict[get_args(kind)]  # type: ignore[valid-type] # the arguments of Map[K, V], known at run time only
+    plain = dict[get_args(kind)]  # type: ignore[valid-type, misc] # the arguments of Map[K, V], known at run time only
     return Map(msgspec.convert(value, plain, str_keys=True, dec_hook=_dict_to_map))

@@ -1,0 +1,112 @@
+"""Sending one attempt, once."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from core.failover.outcome import Executed, Outcome, Scope
+from core.machine.events import AttemptFailed, AttemptSucceeded
+from core.machine.paths import traceparent
+from core.machine.tasks import Send
+from core.ports.clock import Clock
+from core.ports.health import HealthBoard
+from core.ports.provider import Call, Provider
+
+log = logging.getLogger("sidestep.engine")
+
+_ABANDONED = Outcome(executed=Executed.MAYBE, signal="abandoned", error="Sidestep.Abandoned")
+
+ADAPTER_GRACE = 2.0
+"""Seconds after which an adapter that ignores its own time limit is given up."""
+
+
+class Attempts:
+    """Performs `Send` commands through the providers, and reports to the health board."""
+
+    def __init__(self, providers: Mapping[str, Provider], clock: Clock, board: HealthBoard) -> None:
+        self._providers = providers
+        self._clock = clock
+        self._board = board
+
+    async def send(self, execution_id: str, send: Send) -> AttemptSucceeded | AttemptFailed:
+        """The event that the attempt's answer becomes. Never raises but for cancellation."""
+        started = send.started
+        before = self._clock.monotonic()
+        self._board.sent(started.target)
+        outcome = _ABANDONED
+        try:
+            outcome = await self._outcome(execution_id, send)
+        finally:
+            duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
+            self._board.observe(started.target, outcome, duration_ms)
+        if outcome.ok:
+            return AttemptSucceeded(
+                visit=started.visit,
+                step_id=started.step_id,
+                attempt=started.attempt,
+                output=outcome.output,
+                duration_ms=duration_ms,
+            )
+        return AttemptFailed(
+            visit=started.visit,
+            step_id=started.step_id,
+            attempt=started.attempt,
+            outcome=outcome,
+            duration_ms=duration_ms,
+        )
+
+    async def _outcome(self, execution_id: str, send: Send) -> Outcome:
+        started = send.started
+        provider = self._providers.get(started.target.provider)
+        refusal = "it is not configured" if provider is None else provider.check(started.target)
+        if provider is None or refusal is not None:
+            return Outcome(
+                executed=Executed.NO,
+                scope=Scope.FUNCTION,
+                signal="unusable-target",
+                error="Sidestep.UnusableTarget",
+                cause=f"{started.target}: {refusal}",
+            )
+        call = Call(
+            target=started.target,
+            payload=send.payload,
+            idempotency_key=started.key,
+            attempt=started.attempt,
+            timeout_ms=started.timeout_ms,
+            not_after_ms=started.not_after,
+            traceparent=traceparent(execution_id, started.key, started.attempt),
+            fresh_connection=send.effects == "atMostOnce",
+        )
+        try:
+            async with asyncio.timeout(started.timeout_ms / 1000 + ADAPTER_GRACE):
+                outcome = await provider.invoke(call)
+        except TimeoutError:
+            return _broken_adapter("it did not answer within its time limit", "Sidestep.Timeout")
+        except Exception as error:
+            # A port's promise was broken. The call may have gone out, so the attempt is ambiguous.
+            log.exception("the %s adapter raised; the attempt counts as MAYBE executed", provider.name)
+            return _broken_adapter(f"the adapter raised {type(error).__name__}", "Sidestep.AdapterError")
+        return _journalable(outcome)
+
+
+def _broken_adapter(cause: str, error: str) -> Outcome:
+    return Outcome(executed=Executed.MAYBE, scope=Scope.PROVIDER, signal="adapter", error=error, cause=cause)
+
+
+def _journalable(outcome: Outcome) -> Outcome:
+    """The outcome, unless its output cannot be written as JSON and read back (a lone surrogate, say)."""
+    if outcome.output is None:
+        return outcome
+    try:
+        msgspec.json.encode(outcome.output)
+    except (msgspec.EncodeError, UnicodeEncodeError, RecursionError, OverflowError) as error:
+        return Outcome(
+            executed=Executed.YES,
+            scope=Scope.RESPONSE,
+            signal="unusable-output",
+            error="Sidestep.BadResponse",
+            cause=f"the function's answer cannot be kept as JSON ({type(error).__name__})",
+        )
+    return outcome

@@ -1,0 +1,33 @@
+"""Definitions by digest: read once, then kept."""
+
+from collections import OrderedDict
+
+from core.graph.model import Workflow
+from core.graph.reading import parse_stored
+from core.ports.store import Store
+
+
+class Definitions:
+    """A bounded cache of parsed workflows; a digest names one content for ever, so nothing goes stale."""
+
+    def __init__(self, store: Store, capacity: int = 1_000) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._kept: OrderedDict[str, Workflow] = OrderedDict()
+
+    async def get(self, digest: str) -> Workflow:
+        """The workflow. Raises WorkflowNotFound, and InvalidDefinition for one of a newer program."""
+        kept = self._kept.get(digest)
+        if kept is None:
+            kept = parse_stored(await self._store.definition(digest))
+            self.remember(kept)
+        else:
+            self._kept.move_to_end(digest)
+        return kept
+
+    def remember(self, workflow: Workflow) -> None:
+        """Keep a workflow that was parsed already."""
+        self._kept[workflow.digest] = workflow
+        self._kept.move_to_end(workflow.digest)
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)

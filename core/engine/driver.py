@@ -1,0 +1,264 @@
+"""Driving one execution under one claim: load, evolve, decide, append, perform.
+
+The order is the promise. Events are durable before their commands are performed; an attempt that was open
+when the claim was taken is first journaled as interrupted; nothing is sent once the lease has run out. A
+crash at any point leaves a journal from which the next owner goes on by this same path.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, assert_never
+
+from core.engine.attempts import Attempts
+from core.engine.definitions import Definitions
+from core.engine.recovery import rebuild
+from core.engine.settings import EngineSettings
+from core.errors import NotOwner, StoreUnavailable
+from core.graph.model import TaskStep
+from core.machine import events as ev
+from core.machine import snapshot
+from core.machine.decide import Abort, Command, Decision, Rules, decide
+from core.machine.evolve import evolve
+from core.machine.journal import Envelope, encode
+from core.machine.state import State
+from core.machine.tasks import Send
+from core.ports.clock import Clock
+from core.ports.health import HealthBoard
+from core.ports.store import Batch, Claim, Commit, Committed, Message, Snapshot, Store, Summary
+
+log = logging.getLogger("sidestep.engine")
+
+_RING = object()
+"""What stands in a driver's mailbox for a ring of the doorbell."""
+
+_TICK = object()
+"""What stands there for a time that has come."""
+
+T = TypeVar("T")
+
+FIRST_BACKOFF = 0.05
+LONGEST_BACKOFF = 5.0
+
+
+class LeaseLost(Exception):
+    """The claim is over: stop, and send nothing more."""
+
+
+class Driver:
+    """Drives one claimed execution until it ends, waits, is parked, or is lost."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        owner: str,
+        store: Store,
+        definitions: Definitions,
+        attempts: Attempts,
+        board: HealthBoard,
+        clock: Clock,
+        settings: EngineSettings,
+    ) -> None:
+        self.claim = claim
+        self.draining = False
+        self._owner = owner
+        self._store = store
+        self._definitions = definitions
+        self._attempts = attempts
+        self._board = board
+        self._clock = clock
+        self._rules = Rules(skew_ms=settings.skew_ms)
+        self._mailbox: asyncio.Queue[object] = asyncio.Queue()
+        self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._commits = 0
+        self._snapshot_at = 0
+
+    def ring(self) -> None:
+        """Something is in the inbox, or the engine wants attention."""
+        self._mailbox.put_nowait(_RING)
+
+    async def run(self) -> None:
+        """Returns when the claim was released or given back. Raises LeaseLost, and what is broken."""
+        try:
+            await self._drive()
+        finally:
+            for call in self._calls.values():
+                call.cancel()
+            await asyncio.gather(*self._calls.values(), return_exceptions=True)
+
+    async def _drive(self) -> None:
+        execution_id = self.claim.execution_id
+        loaded = await self._persist(lambda: self._store.load(execution_id))
+        state = await rebuild(execution_id, loaded, self._definitions)
+        self._snapshot_at = state.version
+        facts: list[ev.AnyEvent] = _interruptions(state, self._clock.now_ms())
+        messages = loaded.inbox
+        while True:
+            state, events, commands, wake_at = self._step(state, facts, messages)
+            idle = state.in_flight == 0
+            committed = await self._commit(state, events, messages, idle and not self.draining, wake_at)
+            if self.draining and idle:
+                await self._store.give_back(self.claim)
+                return
+            if committed is not None and committed.released:
+                return
+            for command in commands:
+                self._perform(command)
+            messages = ()
+            if committed is None or not committed.inbox:
+                facts, rung = await self._await_news(wake_at)
+            else:
+                facts, rung = [], True
+            if rung:
+                messages = await self._persist(lambda: self._store.inbox(execution_id))
+
+    def _step(
+        self, state: State, facts: list[ev.AnyEvent], messages: tuple[Message, ...]
+    ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None]:
+        """Fold what has come in, then decide. A draining driver records and decides nothing new."""
+        events: list[ev.AnyEvent] = []
+        for fact in (*facts, *(_heard(message) for message in messages)):
+            if fact is not None and _fits(state, fact):
+                state = evolve(state, fact)
+                events.append(fact)
+        if self.draining:
+            return state, events, (), None
+        decision: Decision = decide(
+            state, self._clock.now_ms(), self._board.view(), secrets.randbits(64), self._rules
+        )
+        return decision.state, [*events, *decision.events], decision.commands, decision.wake_at
+
+    async def _commit(
+        self,
+        state: State,
+        events: list[ev.AnyEvent],
+        messages: tuple[Message, ...],
+        release: bool,
+        wake_at: int | None,
+    ) -> Committed | None:
+        """Append, durably. None where there was nothing to say."""
+        if not events and not messages and not release:
+            return None
+        self._commits += 1
+        commit_id = f"{self.claim.epoch}.{self._commits}"
+        now = self._clock.now_ms()
+        before = state.version - len(events)
+        envelope = Envelope(
+            seq=before + 1,
+            at=now,
+            epoch=self.claim.epoch,
+            actor=self._owner,
+            commit=commit_id,
+            events=tuple(events),
+        )
+        commit = Commit(
+            execution_id=self.claim.execution_id,
+            version=before,
+            epoch=self.claim.epoch,
+            commit_id=commit_id,
+            at_ms=now,
+            batch=Batch(data=encode(envelope) if events else b"", count=len(events)),
+            summary=summarise(state),
+            consumed=tuple(message.message_id for message in messages),
+            release=release,
+            wake_at_ms=wake_at,
+        )
+        committed = await self._persist(lambda: self._store.commit(commit))
+        if state.version - self._snapshot_at >= snapshot.EVERY:
+            self._snapshot_at = state.version
+            kept = Snapshot(version=state.version, format=snapshot.FORMAT, data=snapshot.dump(state))
+            await self._persist(lambda: self._store.save_snapshot(self.claim.execution_id, kept))
+        return committed
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Send():
+                if self.claim.lease_until <= self._clock.monotonic():
+                    raise LeaseLost(self.claim.execution_id)
+                key = (command.started.visit, command.started.attempt)
+                self._calls[key] = asyncio.create_task(self._call(key, command))
+            case Abort():
+                call = self._calls.pop((command.visit, command.attempt), None)
+                if call is not None:
+                    call.cancel()
+            case _:
+                assert_never(command)
+
+    async def _call(self, key: tuple[str, int], send: Send) -> None:
+        fact = await self._attempts.send(self.claim.execution_id, send)
+        self._calls.pop(key, None)
+        self._mailbox.put_nowait(fact)
+
+    async def _await_news(self, wake_at: int | None) -> tuple[list[ev.AnyEvent], bool]:
+        """Wait for an answer, a ring or the time to wake; returns the facts, and whether the bell rang."""
+        timer = None if wake_at is None else asyncio.create_task(self._tick(wake_at))
+        try:
+            news = [await self._mailbox.get()]
+        finally:
+            if timer is not None:
+                timer.cancel()
+        while not self._mailbox.empty():
+            news.append(self._mailbox.get_nowait())
+        facts = [one for one in news if isinstance(one, ev.AttemptSucceeded | ev.AttemptFailed)]
+        return list(facts), any(one is _RING for one in news)
+
+    async def _tick(self, wake_at: int) -> None:
+        await self._clock.sleep((wake_at - self._clock.now_ms()) / 1000)
+        self._mailbox.put_nowait(_TICK)
+
+    async def _persist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Try until the store answers: a store that is away is no failure of a step."""
+        backoff = FIRST_BACKOFF
+        while True:
+            try:
+                return await act()
+            except NotOwner as error:
+                raise LeaseLost(self.claim.execution_id) from error
+            except StoreUnavailable as error:
+                log.warning("the store is away (%s); trying again in %.2f s", error, backoff)
+                await self._clock.sleep(backoff)
+                backoff = min(LONGEST_BACKOFF, backoff * 2)
+
+
+def summarise(state: State) -> Summary:
+    """What listings show of a state."""
+    return Summary(status=state.status, current_step=state.current_step, failed_over=state.failed_over)
+
+
+def _interruptions(state: State, now: int) -> list[ev.AnyEvent]:
+    """One event for each attempt that a former owner left open, with a new deadline for its visit."""
+    found: list[ev.AnyEvent] = []
+    for path in sorted(state.visits):
+        visit = state.visits[path]
+        step = state.step_of(visit)
+        deadline_at = now + step.deadline_ms if isinstance(step, TaskStep) else None
+        found.extend(
+            ev.AttemptInterrupted(
+                visit=path, step_id=visit.step_id, attempt=attempt.number, deadline_at=deadline_at
+            )
+            for attempt in visit.open
+        )
+    return found
+
+
+def _heard(message: Message) -> ev.AnyEvent | None:
+    if message.kind == "cancel":
+        body = message.body if isinstance(message.body, dict) else {}
+        return ev.CancelRequested(
+            message_id=message.message_id, actor=message.actor, reason=str(body.get("reason", ""))
+        )
+    log.warning("a message of the unknown kind %r was dropped", message.kind)
+    return None
+
+
+def _fits(state: State, fact: ev.AnyEvent) -> bool:
+    """False for what came too late: an answer to an attempt that is closed, a cancel after the end."""
+    match fact:
+        case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptInterrupted():
+            visit = state.visits.get(fact.visit)
+            return visit is not None and any(one.number == fact.attempt for one in visit.open)
+        case ev.CancelRequested():
+            return not state.terminal
+        case _:
+            return True

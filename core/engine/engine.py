@@ -1,0 +1,188 @@
+"""The engine: claims executions, drives each in a task, renews what it holds, gives it back at the end."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from core.engine.attempts import Attempts
+from core.engine.definitions import Definitions
+from core.engine.driver import Driver, LeaseLost
+from core.engine.settings import EngineSettings
+from core.errors import StoreError, StoreUnavailable
+from core.ports.clock import Clock
+from core.ports.doorbell import Topic
+from core.ports.health import HealthBoard
+from core.ports.provider import Provider
+from core.ports.store import Claim, Store
+
+log = logging.getLogger("sidestep.engine")
+
+CLAIM_BATCH = 256
+"""The most executions asked for at once, so that a backlog is shared and the loop stays responsive."""
+
+
+class Engine:
+    """A worker. Any number of them may share a store; an execution has one owner at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        providers: Mapping[str, Provider],
+        board: HealthBoard,
+        clock: Clock,
+        settings: EngineSettings | None = None,
+        owner: str | None = None,
+    ) -> None:
+        self.owner = owner or f"worker-{secrets.token_hex(6)}"
+        self._store = store
+        self._definitions = definitions
+        self._attempts = Attempts(providers, clock, board)
+        self._board = board
+        self._clock = clock
+        self._settings = settings or EngineSettings()
+        self._drivers: dict[str, Driver] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def in_hand(self) -> int:
+        """How many executions this engine drives now."""
+        return len(self._drivers)
+
+    async def run(self) -> None:
+        """Work until `stop` is called and what was under way is finished or given back."""
+        quiet = [
+            self._store.doorbell.subscribe(Topic.WORK, self._ring_work),
+            self._store.doorbell.subscribe(Topic.INBOX, self._ring_inbox),
+        ]
+        renewals = asyncio.create_task(self._renew_for_ever())
+        try:
+            while not self._stopping:
+                await self._claim_once()
+            await self._drain()
+        finally:
+            for end in quiet:
+                end()
+            await _cancelled([renewals, *self._tasks.values()])
+
+    def stop(self) -> None:
+        """Claim nothing more. `run` returns after the grace time at the latest."""
+        self._stopping = True
+        self._wake.set()
+
+    def _ring_work(self, _execution_id: str) -> None:
+        self._wake.set()
+
+    def _ring_inbox(self, execution_id: str) -> None:
+        driver = self._drivers.get(execution_id)
+        if driver is not None:
+            driver.ring()
+
+    async def _claim_once(self) -> None:
+        """Take what there is room for, then wait until there may be more."""
+        self._wake.clear()
+        room = min(CLAIM_BATCH, self._settings.concurrency - len(self._drivers))
+        next_timer_ms = None
+        if room > 0:
+            try:
+                taken = await self._store.claim(self.owner, room, self._settings.lease)
+            except StoreUnavailable as error:
+                log.warning("the store is away (%s); no work can be claimed", error)
+            else:
+                for claim in taken.claims:
+                    self._start(claim)
+                if len(taken.claims) == room:
+                    # There may be more; let what was just claimed run first.
+                    await asyncio.sleep(0)
+                    return
+                next_timer_ms = taken.next_timer_ms
+        await self._wait_for_work(next_timer_ms)
+
+    async def _wait_for_work(self, next_timer_ms: int | None) -> None:
+        seconds = self._settings.poll
+        if next_timer_ms is not None:
+            seconds = min(seconds, max(0.0, (next_timer_ms - self._clock.now_ms()) / 1000))
+        pause = asyncio.create_task(self._clock.sleep(seconds))
+        rung = asyncio.create_task(self._wake.wait())
+        try:
+            await asyncio.wait((pause, rung), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancelled([pause, rung])
+
+    def _start(self, claim: Claim) -> None:
+        driver = Driver(
+            claim,
+            self.owner,
+            self._store,
+            self._definitions,
+            self._attempts,
+            self._board,
+            self._clock,
+            self._settings,
+        )
+        self._drivers[claim.execution_id] = driver
+        self._tasks[claim.execution_id] = asyncio.create_task(self._drive(claim.execution_id, driver))
+
+    async def _drive(self, execution_id: str, driver: Driver) -> None:
+        try:
+            await driver.run()
+        except LeaseLost:
+            log.warning("execution %s has another owner now; it was let go", execution_id)
+        except Exception:
+            # Its claim lapses, and whoever takes it next tries again: no error of ours ends an execution.
+            log.exception("execution %s cannot be driven; it is left until its lease lapses", execution_id)
+        finally:
+            if self._drivers.get(execution_id) is driver:
+                del self._drivers[execution_id]
+                self._tasks.pop(execution_id, None)
+            if len(self._drivers) == self._settings.concurrency - 1 or self._stopping:
+                self._wake.set()
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await self._clock.sleep(self._settings.lease / 3)
+            held = {driver.claim.execution_id: driver for driver in self._drivers.values()}
+            try:
+                renewed = await self._store.renew(
+                    tuple(driver.claim for driver in held.values()), self._settings.lease
+                )
+            except StoreError as error:
+                log.warning("leases could not be renewed: %s", error)
+                continue
+            kept = {claim.execution_id: claim for claim in renewed}
+            for execution_id, driver in held.items():
+                claim = kept.get(execution_id)
+                if claim is not None and claim.epoch == driver.claim.epoch:
+                    driver.claim = claim
+                elif self._drivers.get(execution_id) is driver:
+                    log.warning("the lease of execution %s was lost", execution_id)
+                    self._tasks[execution_id].cancel()
+
+    async def _drain(self) -> None:
+        """Let calls under way end, within the grace time; give back the rest."""
+        for driver in self._drivers.values():
+            driver.draining = True
+            driver.ring()
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        grace = asyncio.create_task(self._clock.sleep(self._settings.grace))
+        everything = asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait((grace, everything), return_when=asyncio.FIRST_COMPLETED)
+        left = dict(self._drivers)
+        await _cancelled([grace, everything, *tasks])
+        for execution_id, driver in left.items():
+            log.warning("execution %s is given back with calls under way", execution_id)
+            with contextlib.suppress(StoreError):
+                await self._store.give_back(driver.claim)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

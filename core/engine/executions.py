@@ -1,0 +1,191 @@
+"""Executions as callers see them: created, shown, listed, watched, cancelled."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Self
+
+import msgspec
+
+from core.engine.definitions import Definitions
+from core.engine.driver import summarise
+from core.engine.ids import new_execution_id
+from core.engine.settings import EngineSettings
+from core.engine.view import ExecutionView, HistoryEvent, tell, view_execution
+from core.engine.workflows import Workflows
+from core.graph.model import Json, Workflow
+from core.machine.events import WorkflowCreated
+from core.machine.evolve import evolve
+from core.machine.journal import Envelope, decode, encode
+from core.machine.state import blank
+from core.machine.transitions import TERMINAL
+from core.ports.clock import Clock
+from core.ports.doorbell import Topic
+from core.ports.store import Batch, Created, Filter, Idempotency, Message, NewExecution, Page, Store
+
+POLL_SECONDS = 1.0
+"""How long a missed doorbell can delay a watcher."""
+
+PAGE = 500
+"""How many events a watcher reads at once."""
+
+
+class Executions:
+    """What the API and the command line do with executions. It drives none: an Engine does."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        workflows: Workflows,
+        clock: Clock,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._workflows = workflows
+        self._clock = clock
+        self._settings = settings or EngineSettings()
+
+    async def create(
+        self,
+        workflow: Workflow,
+        input_: Mapping[str, Json],
+        *,
+        caller: str = "",
+        idempotency_key: str | None = None,
+    ) -> Created:
+        """Accept an execution: after the return it is not lost.
+
+        With a key, the same request again returns the first execution for 24 hours. Raises
+        IdempotencyConflict where the key was used for another request, StoreUnavailable.
+        """
+        now = self._clock.now_ms()
+        execution_id = new_execution_id(now)
+        created = WorkflowCreated(
+            workflow_id=workflow.id,
+            digest=workflow.digest,
+            input=dict(input_),
+            visit_budget=self._settings.visit_budget,
+            deadline_at=None if workflow.timeout_ms is None else now + workflow.timeout_ms,
+            caller=caller,
+        )
+        envelope = Envelope(seq=1, at=now, epoch=0, actor=caller or "api", commit="create", events=(created,))
+        idempotency = None
+        if idempotency_key is not None:
+            idempotency = Idempotency(
+                caller=caller,
+                key=idempotency_key,
+                fingerprint=_fingerprint(workflow, input_),
+                expires_at_ms=now + self._settings.idempotency_seconds * 1000,
+            )
+        new = NewExecution(
+            execution_id=execution_id,
+            workflow_id=workflow.id,
+            digest=workflow.digest,
+            definition=workflow.source,
+            created_at_ms=now,
+            batch=Batch(data=encode(envelope), count=1),
+            summary=summarise(evolve(blank(execution_id, workflow), created)),
+            idempotency=idempotency,
+        )
+        self._definitions.remember(workflow)
+        return await self._store.create(new)
+
+    async def view(self, execution_id: str) -> ExecutionView:
+        """The execution, whole. Raises ExecutionNotFound."""
+        return await view_execution(self._store, self._definitions, execution_id)
+
+    async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
+        """A page of a listing, newest first."""
+        return await self._store.find(wanted, cursor, limit)
+
+    async def history(self, execution_id: str, after: int, limit: int) -> list[HistoryEvent]:
+        """Up to `limit` events with a higher number than `after`. Raises ExecutionNotFound."""
+        batches = await self._store.history(execution_id, after, limit)
+        events = [event for batch in batches for event in tell(decode(batch))]
+        return [event for event in events if event.seq > after][:limit]
+
+    async def cancel(self, execution_id: str, *, actor: str = "", reason: str = "") -> bool:
+        """Ask for a stop; durable, and idempotent. False where that was asked before.
+
+        Raises ExecutionNotFound, ExecutionEnded.
+        """
+        message = Message(
+            message_id="cancel",
+            kind="cancel",
+            body={"reason": reason},
+            actor=actor,
+            sent_at_ms=self._clock.now_ms(),
+        )
+        return await self._store.deliver(execution_id, message)
+
+    async def wait(self, execution_id: str, seconds: float) -> str:
+        """The status when it is terminal or PARKED, or after `seconds`. Raises ExecutionNotFound."""
+        ends = self._clock.monotonic() + seconds
+        with _Rings(self._store, execution_id) as rings:
+            while True:
+                status = (await self._store.get(execution_id)).summary.status
+                left = ends - self._clock.monotonic()
+                if status in TERMINAL or status == "PARKED" or left <= 0:
+                    return status
+                await rings.next(min(left, POLL_SECONDS))
+
+    async def events(self, execution_id: str, after: int = 0) -> AsyncIterator[HistoryEvent | None]:
+        """The history from event `after + 1` on, then what comes, until the execution ends.
+
+        None is yielded about once a second while nothing happens, so that a caller can keep its connection
+        alive. Raises ExecutionNotFound.
+        """
+        with _Rings(self._store, execution_id) as rings:
+            while True:
+                ended = (await self._store.get(execution_id)).summary.status in TERMINAL
+                told = await self.history(execution_id, after, PAGE)
+                for event in told:
+                    after = event.seq
+                    yield event
+                if told:
+                    continue
+                if ended:
+                    return
+                yield None
+                await rings.next(POLL_SECONDS)
+
+    async def counts(self) -> dict[str, int]:
+        """How many executions there are of each status."""
+        return await self._store.counts()
+
+
+class _Rings:
+    """The journal doorbell of one execution, as something to wait for."""
+
+    def __init__(self, store: Store, execution_id: str) -> None:
+        self._store = store
+        self._execution_id = execution_id
+        self._event = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._end = self._store.doorbell.subscribe(Topic.JOURNAL, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _ring(self, execution_id: str) -> None:
+        if execution_id == self._execution_id:
+            self._event.set()
+
+    async def next(self, seconds: float) -> None:
+        """Return at the next ring, or after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()
+
+
+def _fingerprint(workflow: Workflow, input_: Mapping[str, Json]) -> str:
+    """Identifies a request: what runs, and on what."""
+    body = msgspec.json.encode([workflow.digest, input_], order="deterministic")
+    return hashlib.sha256(body).hexdigest()

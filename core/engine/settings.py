@@ -1,0 +1,20 @@
+"""What can be set of the engine, with its defaults."""
+
+import msgspec
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are seconds unless the name says otherwise.
+
+    A claim lapses `lease` after its last renewal; renewals happen every third of it. `concurrency` bounds the
+    executions driven at once, `grace` how long a stopping engine waits for calls under way. `poll` is how
+    long a missed doorbell can go unnoticed. `skew_ms` is added to `not_after` for clocks that differ.
+    """
+
+    lease: float = 10.0
+    concurrency: int = 2_000
+    grace: float = 10.0
+    poll: float = 1.0
+    skew_ms: int = 1_000
+    visit_budget: int = 10_000
+    idempotency_seconds: int = 86_400

@@ -1,0 +1,111 @@
+"""Definitions as callers see them: read, checked against what is configured, registered by version."""
+
+from collections.abc import Mapping
+
+from core.engine.definitions import Definitions
+from core.errors import InvalidDefinition, Problem
+from core.failover.health import Health
+from core.graph.model import Target, TaskStep, Workflow
+from core.graph.reading import check, read_workflow
+from core.ports.clock import Clock
+from core.ports.health import HealthBoard
+from core.ports.provider import Provider
+from core.ports.store import Store, WorkflowVersion
+
+
+class Workflows:
+    """Reads, checks and registers definitions."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        providers: Mapping[str, Provider],
+        board: HealthBoard,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._providers = providers
+        self._board = board
+        self._clock = clock
+
+    def read(self, document: object) -> Workflow:
+        """The workflow that a document describes and that can run here. Raises InvalidDefinition."""
+        workflow = read_workflow(document)
+        problems = self._unreachable(workflow)
+        if problems:
+            raise InvalidDefinition(tuple(problems))
+        return workflow
+
+    def validate(self, document: object) -> tuple[Problem, ...]:
+        """Every problem and every hint; empty where all is well. Raises nothing."""
+        problems = check(document)
+        if any(problem.severity == "error" for problem in problems):
+            return problems
+        return (*problems, *self._unreachable(read_workflow(document)))
+
+    async def register(self, document: object) -> WorkflowVersion:
+        """Keep a definition under its id; the newest version's own content again is that version."""
+        workflow = self.read(document)
+        await self.prepare(workflow)
+        return await self._store.put_workflow(
+            workflow.id, workflow.digest, workflow.source, self._clock.now_ms()
+        )
+
+    async def registered(self, workflow_id: str, version: int | None = None) -> Workflow:
+        """A registered workflow that can run here. Raises WorkflowNotFound, InvalidDefinition."""
+        kept = await self._store.get_workflow(workflow_id, version)
+        workflow = await self._definitions.get(kept.digest)
+        problems = self._unreachable(workflow)
+        if problems:
+            raise InvalidDefinition(tuple(problems))
+        return workflow
+
+    async def prepare(self, workflow: Workflow) -> None:
+        """Have the providers resolve what they will need, before it is needed."""
+        by_provider: dict[str, list[Target]] = {}
+        for step in workflow.steps.values():
+            if isinstance(step, TaskStep):
+                for target in step.targets:
+                    by_provider.setdefault(target.provider, []).append(target)
+        for name, targets in by_provider.items():
+            provider = self._providers.get(name)
+            if provider is not None:
+                await provider.prepare(tuple(dict.fromkeys(targets)))
+
+    def _unreachable(self, workflow: Workflow) -> list[Problem]:
+        """Targets that can never be called from here, and steps that no configured provider can run."""
+        health = self._board.view()
+        problems = []
+        for index, step in enumerate(workflow.steps.values()):
+            if isinstance(step, TaskStep):
+                problems.extend(self._of_step(f"/steps/{index}", step, health))
+        return problems
+
+    def _of_step(self, pointer: str, step: TaskStep, health: Health) -> list[Problem]:
+        problems = []
+        for target in step.targets:
+            provider = self._providers.get(target.provider)
+            refusal = provider.check(target) if provider is not None else None
+            if refusal is not None:
+                problems.append(
+                    Problem(
+                        pointer,
+                        "target-refused",
+                        f"The target {target} can never be called from here: {refusal}",
+                        "Name a function of a configured origin, or configure that origin.",
+                    )
+                )
+        refusals = [health.refusal(target) for target in step.targets]
+        if all(refusal is not None for refusal in refusals):
+            problems.append(
+                Problem(
+                    pointer,
+                    "no-usable-target",
+                    f"No target of step '{step.id}' can be called: "
+                    + "; ".join(f"{t.provider}: {r}" for t, r in zip(step.targets, refusals, strict=True)),
+                    "Configure one of these providers, or name a fallback at one that is.",
+                )
+            )
+        return problems
