@@ -1,0 +1,151 @@
+"""Collecting what is wrong with a document: pointers, order, and 'did you mean'."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Final
+
+from core.errors import Problem
+from core.graph.limits import Limits
+from core.graph.model import Json
+
+Place = tuple[str | int, ...]
+"""Where something stands in a document: member names and indexes from the root."""
+
+SHOWN: Final = 80
+"""Characters of a caller's text that a problem repeats."""
+
+SIMILAR: Final = 0.6
+"""The least similarity (difflib's ratio and its default cutoff) at which a name is suggested."""
+
+SUGGESTION_WORK: Final = 4_000_000
+"""Products of lengths that one document's suggestions may compare: about a second of CPU at worst."""
+
+
+def pointer(place: Place) -> str:
+    """The JSON Pointer (RFC 6901) of `place`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+
+
+def shown(value: Json) -> str:
+    """A value as a problem quotes it: strings in single quotes, bounded; containers by their kind."""
+    match value:
+        case str():
+            return f"'{value if len(value) <= SHOWN else value[: SHOWN - 3] + '...'}'"
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            text = repr(value)
+            return text if len(text) <= SHOWN else "a very large number"
+        case list():
+            return "a list" if value else "an empty list"
+        case _:
+            return "an object" if value else "an empty object"
+
+
+@dataclass(slots=True)
+class Findings:
+    """The problems of one document, as they are found.
+
+    Belongs to one reading, in one thread. `quiet` leaves out hints and suggestions.
+    """
+
+    limits: Limits
+    providers: tuple[str, ...] | None
+    quiet: bool = False
+    found: list[tuple[Place, Problem]] = field(default_factory=list)
+    unlisted: int = 0
+    errors: int = 0
+    _work: int = SUGGESTION_WORK
+
+    def error(self, place: Place, code: str, detail: str, mend: str = "") -> None:
+        """Note an error at `place`."""
+        self.errors += 1
+        self._note(place, Problem(pointer(place), code, detail, mend))
+
+    def hint(self, place: Place, code: str, detail: str, mend: str = "") -> None:
+        """Note something that refuses nothing."""
+        if not self.quiet:
+            self._note(place, Problem(pointer(place), code, detail, mend, severity="hint"))
+
+    def closest(self, name: str, known: Iterable[str]) -> str | None:
+        """The known name that was probably meant, if any.
+
+        A match but for upper and lower case wins. The work over a whole document is bounded, so that a
+        hostile one gets no suggestions rather than all of the CPU.
+        """
+        if self.quiet:
+            return None
+        wanted = name.casefold()
+        best, best_ratio = None, SIMILAR
+        matcher = SequenceMatcher(autojunk=False)
+        matcher.set_seq2(wanted)
+        for candidate in known:
+            folded = candidate.casefold()
+            if folded == wanted:
+                return candidate
+            self._work -= len(wanted) * len(folded)
+            if self._work < 0:
+                break
+            matcher.set_seq1(folded)
+            if matcher.real_quick_ratio() >= best_ratio and matcher.quick_ratio() >= best_ratio:
+                ratio = matcher.ratio()
+                if ratio > best_ratio or (best is None and ratio >= best_ratio):
+                    best, best_ratio = candidate, ratio
+        return best
+
+    def did_you_mean(self, name: str, known: Iterable[str], otherwise: str) -> str:
+        """The mend for an unknown name."""
+        meant = self.closest(name, known)
+        return f"Did you mean '{meant}'?" if meant is not None else otherwise
+
+    def in_order(self, document: Json) -> tuple[Problem, ...]:
+        """What was found, in the document's order; what is missing from an object comes first in it."""
+        ranks = _Ranks(document)
+        ordered = [problem for _, problem in sorted(self.found, key=lambda entry: ranks.of(entry[0]))]
+        if self.unlisted:
+            ordered.append(
+                Problem(
+                    "",
+                    "too-many-problems",
+                    f"{self.unlisted} more problems are not listed.",
+                    "Mend the listed ones and validate again.",
+                    severity="error" if self.errors else "hint",
+                )
+            )
+        return tuple(ordered)
+
+    def _note(self, place: Place, problem: Problem) -> None:
+        if len(self.found) < self.limits.problems:
+            self.found.append((place, problem))
+        else:
+            self.unlisted += 1
+
+
+class _Ranks:
+    """Positions of places in a document, each object's members numbered once."""
+
+    def __init__(self, document: Json) -> None:
+        self._document = document
+        self._members: dict[Place, dict[str, int]] = {}
+
+    def of(self, place: Place) -> tuple[int, ...]:
+        ranks = []
+        here = self._document
+        for depth, part in enumerate(place):
+            if isinstance(here, Mapping) and isinstance(part, str):
+                members = self._members.get(place[:depth])
+                if members is None:
+                    members = {name: rank for rank, name in enumerate(here)}
+                    self._members[place[:depth]] = members
+                ranks.append(members.get(part, -1))
+                here = here.get(part)
+            elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+                ranks.append(part)
+                here = here[part]
+            else:
+                ranks.append(-1)
+                here = None
+        return tuple(ranks)

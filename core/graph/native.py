@@ -1,0 +1,81 @@
+"""The front end for the native JSON: `{id, startAt, steps: [...]}`. docs/reference/workflow-json.md."""
+
+from typing import Final
+
+from core.graph.draft import Draft, Node, Reference
+from core.graph.fields import MAX_TEXT, Fields
+from core.graph.findings import Findings, shown
+from core.graph.model import Json, Step
+from core.graph.native_steps import read_step
+
+MAX_SECONDS: Final = 31_536_000
+"""A year: the longest an execution may take and a WAIT may last (as in AWS Step Functions)."""
+
+MAX_NAME: Final = 256
+
+
+def recognises(document: dict[str, Json]) -> bool:
+    """Every object that no other front end claims is read as native JSON."""
+    return isinstance(document, dict)
+
+
+def read_native(document: dict[str, Json], findings: Findings) -> Draft:
+    """Read all of `document`, noting every problem that a single step shows."""
+    fields = Fields(findings, document, (), "The workflow")
+    identity = fields.identifier("id", required='Give the workflow an id, such as "id": "my-flow".')
+    name = fields.text("name", limit=MAX_NAME, empty=True)
+    for remark in ("description", "comment"):
+        fields.text(remark, limit=findings.limits.definition_bytes, empty=True)
+    start_at = fields.identifier("startAt", required=_start_mend(document))
+    timeout = fields.number("timeoutSeconds", 0.001, MAX_SECONDS, "seconds")
+    entries = fields.items("steps", findings.limits.steps, required="Add a list of steps, at least one.")
+    fields.close()
+
+    steps: dict[str, Step] = {}
+    nodes: dict[str, Node] = {}
+    anonymous: list[Reference] = []
+    incomplete = False
+    for at, entry in enumerate(entries):
+        place = ("steps", at)
+        read = read_step(findings, entry, place)
+        if read is None or read.step_id is None:
+            anonymous.extend(read.references if read else ())
+            incomplete = True
+            continue
+        node = nodes.get(read.step_id)
+        if node is None:
+            node = nodes[read.step_id] = Node(read.step_id, place)
+            if read.step is not None:
+                steps[read.step_id] = read.step
+        else:
+            findings.error(
+                (*place, "id"),
+                "duplicate-step",
+                f"There is another step {shown(read.step_id)}, at {_spoken(node.place)}.",
+                "Give each step its own id.",
+            )
+        node.references.extend(read.references)
+        node.ends = node.ends or read.ends
+    return Draft(
+        id=identity or "",
+        name=name,
+        start_at=start_at,
+        start_place=("startAt",),
+        timeout_ms=None if timeout is None else max(1, round(timeout * 1000)),
+        steps=steps,
+        nodes=nodes,
+        anonymous=tuple(anonymous),
+        incomplete=incomplete,
+    )
+
+
+def _start_mend(document: dict[str, Json]) -> str:
+    match document.get("steps"):
+        case [{"id": str(first)}, *_] if 0 < len(first) <= MAX_TEXT:
+            return f'Name the first step: "startAt": {shown(first)}.'
+        case _:
+            return "Name the first step in 'startAt'."
+
+
+def _spoken(place: tuple[str | int, ...]) -> str:
+    return "/" + "/".join(map(str, place))
