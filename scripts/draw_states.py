@@ -1,0 +1,65 @@
+"""Draw the legality table: writes docs/explanation/states.md, or with --check says whether it is current."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.machine.transitions import EXECUTION, STEP
+
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "states.md"
+
+HEAD = """# Statuses, and what may follow what
+
+Drawn from `core/machine/transitions.py` by `python scripts/draw_states.py`; a test draws it again and
+compares.
+An event that the table does not allow is refused, and the state stays as it was.
+"""
+
+
+def diagram(table: Mapping[str, Mapping[str, str]], first: str) -> str:
+    """One table as a Mermaid state diagram; events that keep the status share one arrow."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
+    for status, row in table.items():
+        by_next: dict[str, list[str]] = {}
+        for event, following in row.items():
+            by_next.setdefault(following, []).append(event)
+        lines += [
+            f"    {status} --> {following}: {'<br/>'.join(events)}" for following, events in by_next.items()
+        ]
+        if not row:
+            lines.append(f"    {status} --> [*]")
+    return "\n".join([*lines, "```"])
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            HEAD,
+            "## An execution",
+            "",
+            diagram(EXECUTION, "NEW"),
+            "",
+            "`PAUSED` is reserved for a pause by a person. `PARKED` needs a person: something may have run",
+            "and must not run twice.",
+            "",
+            "## A visit of a step",
+            "",
+            diagram(STEP, "PENDING"),
+            "",
+            "`SKIPPED` is how a step is shown that an ended execution never reached.",
+            "",
+        ]
+    )
+
+
+def main() -> int:
+    """Write the page, or compare it."""
+    if "--check" in sys.argv[1:]:
+        return 0 if PAGE.read_text(encoding="utf-8") == page() else 1
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
