@@ -1,1 +1,1 @@
-"""AWS Lambda: the Invoke call, SigV4, and its errors as outcomes."""
+"""AWS Lambda over its Invoke call, signed with Signature Version 4."""

@@ -1,1 +1,1 @@
-"""Plain HTTP services, and their errors as outcomes."""
+"""HTTP: POST to a URL within the configured origins, or to a registered service."""

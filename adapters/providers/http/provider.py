@@ -1,0 +1,115 @@
+"""The HTTP provider."""
+
+import re
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from adapters.providers.http.config import HttpConfig
+from adapters.providers.http.errors import ROWS
+from adapters.providers.wire import platform
+from adapters.providers.wire.metadata import metadata_headers
+from adapters.providers.wire.origins import BadUrl, parse_origin, parse_url
+from adapters.providers.wire.provider import Request, WireProvider
+from adapters.providers.wire.reply import Reply
+from adapters.providers.wire.resolver import Lookup, system_lookup
+from core.errors import ConfigurationError
+from core.failover.outcome import Outcome
+from core.graph.model import Target
+from core.ports.provider import Call
+
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_REPLACEABLE = {"accept": "Accept", "user-agent": "User-Agent"}
+_OURS = frozenset(
+    {
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "accept-encoding",
+        "expect",
+        "idempotency-key",
+        "sidestep-attempt",
+        "sidestep-not-after",
+        "traceparent",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    url: URL
+    headers: dict[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+class HttpProvider(WireProvider[_Route]):
+    """POSTs to configured origins and registered services.
+
+    A function id that holds `://` is a URL and must lie within an origin; it is sent no credentials. Any
+    other is the name of a service.
+    """
+
+    name = "HTTP"
+
+    def __init__(self, config: HttpConfig, *, lookup: Lookup = system_lookup) -> None:
+        """Raises ConfigurationError."""
+        super().__init__(config.wire, lookup=lookup)
+        try:
+            self._origins = frozenset(parse_origin(text) for text in config.origins)
+        except BadUrl as problem:
+            raise ConfigurationError(f"HTTP origins: {problem}.") from None
+        self._services: dict[str, _Route] = {}
+        for name, service in config.services.items():
+            if not _SERVICE.fullmatch(name):
+                raise ConfigurationError(
+                    "HTTP services: a name is made of letters, digits, '.', '_' and '-', at most 128."
+                )
+            try:
+                url = URL(str(parse_url(service.url)), encoded=True)
+            except BadUrl as problem:
+                raise ConfigurationError(f"HTTP service {name}: {problem}.") from None
+            for header, value in service.headers.items():
+                if not _HEADER.fullmatch(header) or not _HEADER_VALUE.fullmatch(value):
+                    raise ConfigurationError(
+                        f"HTTP service {name}: a header that HTTP cannot carry. Check names and values."
+                    )
+                if header.lower() in _OURS:
+                    raise ConfigurationError(f"HTTP service {name}: the header {header} is set by Sidestep.")
+            secrets = tuple(value for value in service.headers.values() if value)
+            self._services[name] = _Route(
+                url,
+                {_REPLACEABLE.get(key.lower(), key): value for key, value in service.headers.items()},
+                secrets,
+            )
+
+    def _route(self, target: Target) -> _Route | str:
+        name = target.function_id
+        if "://" not in name:
+            return self._services.get(name) or (
+                "HTTP: this functionId is neither a URL nor a registered service; "
+                "register it under providers.http.services."
+            )
+        try:
+            location = parse_url(name)
+        except BadUrl as problem:
+            return f"HTTP: {problem}."
+        if location.origin not in self._origins:
+            return (
+                f"HTTP: {location.origin} is not a configured origin; add it to providers.http.origins "
+                "if calls may go there."
+            )
+        return _Route(URL(str(location), encoded=True), {}, ())
+
+    async def _request(self, call: Call, route: _Route, content: bytes) -> Request:  # noqa: ARG002  nothing is signed
+        headers = metadata_headers(call)
+        if route.headers:
+            headers.update(route.headers)
+        return Request(route.url, headers, route.secrets)
+
+    def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all
+        return platform.classify(reply, ROWS, request.secrets)

@@ -1,0 +1,141 @@
+"""The part of a provider that is the same for all: routes, encoding, one send, and never raising."""
+
+import asyncio
+import logging
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from yarl import URL
+
+from adapters.providers.wire import outcomes
+from adapters.providers.wire.client import WireClient, WireConfig
+from adapters.providers.wire.origins import BadUrl, address_rules
+from adapters.providers.wire.payload import NotJson, encode
+from adapters.providers.wire.reply import Reply
+from adapters.providers.wire.resolver import Lookup, system_lookup
+from adapters.providers.wire.threads import in_thread
+from core.errors import ConfigurationError
+from core.failover.outcome import Executed, Outcome, Scope
+from core.graph.model import Target
+from core.ports.provider import Call, Provider
+
+R = TypeVar("R")
+
+log = logging.getLogger("sidestep.providers")
+
+_MANY_ROUTES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: the URL as it goes on the wire, all headers, and which of their values are secret.
+
+    `credential` is what was used, as the subclass that made it knows it (to refuse it later).
+    """
+
+    url: URL
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    credential: Any = field(default=None, repr=False)
+
+
+class WireProvider(Provider, ABC, Generic[R]):
+    """A provider over `WireClient`. A subclass says how a target is addressed (`R`, its route), what the
+    request is, and what an answer means.
+    """
+
+    def __init__(self, wire: WireConfig, *, lookup: Lookup = system_lookup) -> None:
+        """Raises ConfigurationError where `wire` cannot work."""
+        try:
+            rules = address_rules(wire.allow_private_origins)
+        except BadUrl as problem:
+            raise ConfigurationError(f"allow_private_origins of {self.name}: {problem}.") from None
+        self._wire = wire
+        self._client = WireClient(wire, rules, lookup)
+        self._routes: dict[Target, R | str] = {}
+
+    async def open(self) -> None:
+        """Make the connection pools. Raises ConfigurationError."""
+        self._client.open(await in_thread(self._tls, name="tls") if self._wire.ca_file else None)
+
+    async def close(self) -> None:
+        """Close every connection; calls in flight end as outcomes."""
+        await self._client.close()
+
+    def check(self, target: Target) -> str | None:
+        """Why this target can never be called from here, in a sentence; None where it can."""
+        route = self._routed(target)
+        return route if isinstance(route, str) else None
+
+    async def prepare(self, targets: tuple[Target, ...]) -> None:
+        """Nothing to resolve, unless a subclass says otherwise."""
+
+    async def invoke(self, call: Call) -> Outcome:
+        """Send one attempt, once. Raises only CancelledError."""
+        route = self._routed(call.target)
+        if isinstance(route, str):
+            return outcomes.refused(route)
+        try:
+            content = encode(call.payload)
+        except NotJson as problem:
+            return outcomes.unsendable(str(problem))
+        written = False
+        try:
+            started = asyncio.get_running_loop().time()
+            request = await self._request(call, route, content)
+            if isinstance(request, Outcome):
+                return request
+            spent_ms = int((asyncio.get_running_loop().time() - started) * 1000)
+            if spent_ms >= call.timeout_ms:
+                return outcomes.no_credentials("the attempt's time was over before it could be sent")
+            written = True
+            reply = await self._client.post(
+                request.url,
+                request.headers,
+                content,
+                timeout_ms=call.timeout_ms - spent_ms,
+                fresh=call.fresh_connection,
+            )
+            return reply if isinstance(reply, Outcome) else self._classify(reply, request, route)
+        except Exception:
+            # A fault of ours. The port promises an outcome, and what is not known counts as MAYBE.
+            log.exception("%s: a call of %s ended in an internal error", self.name, call.target)
+            return Outcome(
+                executed=Executed.MAYBE if written else Executed.NO,
+                scope=Scope.PROVIDER,
+                signal="adapter-fault",
+                error="Sidestep.InternalError",
+                cause="an internal error of the provider's adapter; the server's log has it",
+            )
+
+    def _routed(self, target: Target) -> R | str:
+        route = self._routes.get(target)
+        if route is None:
+            if len(self._routes) >= _MANY_ROUTES:
+                self._routes.clear()
+            route = self._routes[target] = self._route(target)
+        return route
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._wire.ca_file)
+        except OSError as problem:
+            raise ConfigurationError(
+                f"{self.name}: the certificate authority file (ca_file) cannot be read: "
+                f"{problem.strerror or 'not a certificate'}."
+            ) from None
+
+    @abstractmethod
+    def _route(self, target: Target) -> R | str:
+        """How `target` is addressed, or why it never can be. Pure; asked once a target."""
+
+    @abstractmethod
+    async def _request(self, call: Call, route: R, content: bytes) -> Request | Outcome:
+        """What to send. Waits only where there is no usable credential yet."""
+
+    @abstractmethod
+    def _classify(self, reply: Reply, request: Request, route: R) -> Outcome:
+        """What an answer means."""
