@@ -31,7 +31,7 @@ def workflows(
 
 _EFFECTS = st.sampled_from((None, "pure", "idempotent", "atMostOnce"))
 
-_RETRIES = st.one_of(
+_RETRIES: st.SearchStrategy[Any] = st.one_of(
     st.integers(0, 2),
     st.builds(
         lambda attempts, interval, jitter: {
@@ -52,7 +52,7 @@ _RETRIES = st.one_of(
     ),
 )
 
-_CONDITIONS = st.sampled_from(
+_CONDITIONS: st.SearchStrategy[Document] = st.sampled_from(
     (
         {"variable": "total", "operator": "gt", "value": 10},
         {"variable": "order.items.0.sku", "operator": "eq", "value": "book"},
