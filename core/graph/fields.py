@@ -101,7 +101,7 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             self._wrong_type(name, value, f"a number{unit and ' of '}{unit}")
         elif not low <= value <= high:
-            self._out_of_range(name, value, f"{low:g} to {high:g} {unit}".rstrip())
+            self._out_of_range(name, value, f"{_plain(low)} to {_plain(high)} {unit}".rstrip())
         else:
             return float(value)
         return None
@@ -204,6 +204,10 @@ def object_at(findings: Findings, value: Json, place: Place, subject: str) -> Fi
     detail = f"{subject} must be an object, not {shown(value)}."
     findings.error(place, "wrong-type", detail, "Make it an object.")
     return None
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 _NOUNS: Final = {
