@@ -9,7 +9,7 @@ import heapq
 import itertools
 from collections.abc import Iterator
 
-from adapters.stores.timers import Due, Timers
+from adapters.stores.timers import Due, Key, Timers
 from core.ports.clock import Clock
 from core.ports.store import Claim
 
@@ -54,9 +54,16 @@ class Desk:
         heapq.heappush(self._ready, (ticket.number, execution_id))
         return True
 
-    def wait(self, due: Due) -> bool:
-        """Set a timer, unless the execution has a ticket. True where it is now the earliest of all."""
-        return due.execution_id not in self._tickets and self.timers.set(due)
+    def wait(self, due: Due) -> None:
+        """Set a timer, unless the execution has a ticket."""
+        if due.execution_id not in self._tickets:
+            self.timers.set(due)
+
+    def refill(self, rows: list[Due], read_from: Key, *, complete: bool) -> None:
+        """Take in timers that were read from a host's index. Those whose execution has a ticket are over:
+        a claim by timer is written only with its first commit.
+        """
+        self.timers.refill(rows, read_from, self._tickets, complete=complete)
 
     def ring_timers(self) -> None:
         """Turn the timers that are due into tickets."""

@@ -5,7 +5,7 @@ beyond is read again (`refill`) when the near ones are used up.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from msgspec import Struct
 
@@ -69,8 +69,9 @@ class Timers:
         """Whether the near timers are used up while farther ones may exist: time to refill."""
         return self.horizon is not None and self._first() is None
 
-    def refill(self, rows: Iterable[Due], read_from: Key, *, complete: bool) -> None:
-        """Take in the timers that follow `read_from`, in order; `complete` says that there are no others.
+    def refill(self, rows: Iterable[Due], read_from: Key, over: Container[str], *, complete: bool) -> None:
+        """Take in the timers that follow `read_from`, in order, but for those of the executions in `over`;
+        `complete` says that there are no others.
 
         Rows that were read from a horizon that has moved since are ignored: they would leave a gap.
         """
@@ -79,6 +80,8 @@ class Timers:
         last = read_from
         for due in rows:
             last = (due.wake_at_ms, due.execution_id)
+            if due.execution_id in over:
+                continue
             self._live[due.execution_id] = due
             heapq.heappush(self._heap, last)
         self.horizon = None if complete else last

@@ -1,0 +1,357 @@
+"""The embedded store: one SQLite file, one process.
+
+What was acknowledged survives the death of the process and the loss of power: the file is written ahead
+(WAL) and every commit is synced (`synchronous=FULL`) before anybody hears of it. Many acts share one sync
+(`sqlite_worker`). Reads come from a second connection and see one instant.
+
+The process has the file to itself, by a lock that the operating system drops with the process. So tickets,
+owners, leases and epochs are kept in memory (`desk`) and every ticket is free at open: no lease is waited
+for after a crash. Use the store from the event loop that opened it.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+import msgspec
+
+from adapters.stores import rules, sqlite_file, sqlite_reads, sqlite_writes
+from adapters.stores.desk import Desk, Ticket
+from adapters.stores.doorbell import InProcessDoorbell
+from adapters.stores.sqlite_worker import Run, Settled, Worker
+from adapters.stores.timers import NOWHERE, Due, Key, Timers
+from core.errors import StoreUnavailable
+from core.ports.clock import Clock
+from core.ports.doorbell import Topic
+from core.ports.store import (
+    Claim,
+    Claims,
+    Commit,
+    Committed,
+    Created,
+    Filter,
+    Hold,
+    Loaded,
+    Message,
+    NewExecution,
+    Page,
+    Record,
+    Snapshot,
+    Store,
+    WorkflowVersion,
+)
+
+TIMER_WINDOW = 8_192
+"""How many of the nearest timers are kept in memory at most; the others stay in the file's index."""
+
+_SWEEP_EVERY = 32  # keyed creations; each sweep takes away up to sqlite_writes.SWEPT records
+
+T = TypeVar("T")
+
+
+class _Opened(msgspec.Struct):
+    lock: int
+    writer: apsw.Connection
+    reader: apsw.Connection
+    tickets: list[tuple[str, int]]
+    counts: Counter[str]
+    timers: tuple[list[Due], bool]
+
+    def close(self) -> None:
+        self.reader.close()
+        self.writer.close()
+        os.close(self.lock)
+
+
+class SqliteStore(Store):
+    """`path` is made with mode 0600 where it is missing, its folder is not.
+
+    `vfs` names a virtual file system of SQLite to go through, for tests.
+    """
+
+    def __init__(self, path: str | Path, clock: Clock, *, vfs: str | None = None) -> None:
+        self.doorbell: InProcessDoorbell = InProcessDoorbell()
+        # One file has one lock, by whatever name it is reached.
+        self._path = Path(path).resolve()
+        self._clock = clock
+        self._vfs = vfs
+        self._desk = Desk(clock, Timers())
+        self._counts: Counter[str] = Counter()
+        self._keyed = 0
+        self._writer: Worker | None = None
+        self._reader: Worker | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Lock the file, make or check its schema, and free every ticket.
+
+        Raises StoreInUse, StoreMismatch, and ConfigurationError for a path that cannot be a file.
+        """
+        async with self._opening:
+            if self._writer is not None:
+                return
+            opening = asyncio.ensure_future(asyncio.to_thread(self._open_file))
+            try:
+                opened = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_undo)
+                raise
+            self._begin(opened)
+
+    async def close(self) -> None:
+        """Finish what was queued, close the file and let go of its lock."""
+        async with self._opening:
+            writer, reader = self._writer, self._reader
+            self._writer = self._reader = None
+            if writer is not None and reader is not None:
+                await asyncio.gather(reader.stop(), writer.stop())
+
+    async def create(self, new: NewExecution) -> Created:
+        """As the port says."""
+        self._keyed += new.idempotency is not None
+        run = partial(
+            sqlite_writes.create,
+            new=new,
+            now_ms=self._clock.now_ms(),
+            sweep=self._keyed % _SWEEP_EVERY == 0,
+        )
+        return await self._write(run, partial(self._created, new))
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
+        """As the port says. Nothing is written; the disk is read only when the nearest timers are used up."""
+        self._check_open()
+        desk = self._desk
+        desk.ring_timers()
+        if desk.timers.horizon is not None and desk.timers.exhausted:
+            horizon = desk.timers.horizon
+            run = partial(sqlite_writes.timers_after, horizon=horizon, limit=TIMER_WINDOW // 2)
+            await self._write(run, partial(self._refilled, horizon))
+            desk.ring_timers()
+        claims = desk.claim(owner, limit, lease_seconds)
+        next_ms = desk.timers.next_ms()
+        if next_ms is None and desk.timers.exhausted:
+            next_ms = self._clock.now_ms()  # more may be due: ask again
+        return Claims(claims, next_ms)
+
+    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> tuple[Claim, ...]:
+        """As the port says; a lapsed claim that nobody took is renewed."""
+        self._check_open()
+        return self._desk.renew(claims, lease_seconds)
+
+    async def give_back(self, claim: Claim) -> None:
+        """As the port says."""
+        self._check_open()
+        if self._desk.give_back(claim):
+            self.doorbell.ring(Topic.WORK, claim.execution_id)
+
+    async def load(self, execution_id: str) -> Loaded:
+        """As the port says."""
+        return await self._read(partial(sqlite_reads.load, execution_id=execution_id))
+
+    async def commit(self, commit: Commit) -> Committed:
+        """As the port says. An owner whose lease lapsed is still the owner until another is made."""
+        self._check_open()
+        ticket = self._desk.begin_commit(commit.execution_id, commit.epoch)
+        run = partial(sqlite_writes.commit, wanted=commit, owned=ticket is not None)
+        done = await self._write(run, partial(self._committed, commit, ticket))
+        return Committed(inbox=done.inbox, released=done.released)
+
+    async def deliver(self, execution_id: str, message: Message) -> bool:
+        """As the port says; a message that was had before is no error, even where the execution ended."""
+        self._check_open()
+        run = partial(
+            sqlite_writes.deliver,
+            execution_id=execution_id,
+            message_id=message.message_id,
+            data=rules.encode_message(message),
+        )
+        delivered: sqlite_writes.Delivered = await self._write(run, partial(self._delivered, execution_id))
+        return delivered.fresh
+
+    async def inbox(self, execution_id: str) -> tuple[Message, ...]:
+        """As the port says."""
+        return await self._read(partial(sqlite_reads.inbox, execution_id=execution_id))
+
+    async def save_snapshot(self, execution_id: str, snapshot: Snapshot) -> None:
+        """As the port says."""
+        await self._write(partial(sqlite_writes.save_snapshot, execution_id=execution_id, snapshot=snapshot))
+
+    async def history(self, execution_id: str, after: int, limit: int) -> tuple[bytes, ...]:
+        """As the port says. Raises InvalidInput for numbers out of bounds."""
+        rules.check_history(after, limit)
+        run = partial(sqlite_reads.history, execution_id=execution_id, after=after, limit=limit)
+        return await self._read(run)
+
+    async def get(self, execution_id: str) -> Record:
+        """As the port says."""
+        return self._held(await self._read(partial(sqlite_reads.get, execution_id=execution_id)))
+
+    async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
+        """As the port says. Raises InvalidInput for a limit out of bounds."""
+        rules.check_limit(limit)
+        run = partial(sqlite_reads.find, wanted=wanted, before=cursor, limit=limit + 1)
+        records = await self._read(run)
+        shown = tuple(self._held(record) for record in records[:limit])
+        return Page(shown, shown[-1].execution_id if len(records) > limit else None)
+
+    async def counts(self) -> dict[str, int]:
+        """As the port says."""
+        self._check_open()
+        return {status: count for status, count in self._counts.items() if count}
+
+    async def definition(self, digest: str) -> bytes:
+        """As the port says."""
+        return await self._read(partial(sqlite_reads.definition, digest=digest))
+
+    async def put_workflow(
+        self, workflow_id: str, digest: str, definition: bytes, at_ms: int
+    ) -> WorkflowVersion:
+        """As the port says."""
+        run = partial(
+            sqlite_writes.put_workflow,
+            workflow_id=workflow_id,
+            digest=digest,
+            definition=definition,
+            at_ms=at_ms,
+        )
+        return await self._write(run)
+
+    async def get_workflow(self, workflow_id: str, version: int | None = None) -> WorkflowVersion:
+        """As the port says."""
+        return await self._read(partial(sqlite_reads.get_workflow, workflow_id=workflow_id, version=version))
+
+    async def workflow_versions(self, workflow_id: str) -> tuple[WorkflowVersion, ...]:
+        """As the port says."""
+        return await self._read(partial(sqlite_reads.workflow_versions, workflow_id=workflow_id))
+
+    async def workflows(self, cursor: str | None, limit: int) -> tuple[WorkflowVersion, ...]:
+        """As the port says. Raises InvalidInput for a limit out of bounds."""
+        rules.check_limit(limit)
+        return await self._read(partial(sqlite_reads.workflows, after=cursor, limit=limit))
+
+    async def put_fact(self, key: str, value: bytes) -> None:
+        """As the port says."""
+        await self._write(partial(sqlite_writes.put_fact, key=key, value=value))
+
+    async def get_fact(self, key: str) -> bytes | None:
+        """As the port says."""
+        return await self._read(partial(sqlite_reads.get_fact, key=key))
+
+    # What the event loop does once an act was decided, in the order of the acts.
+
+    def _created(self, new: NewExecution, created: Created | None) -> None:
+        if created is not None and created.fresh:
+            self._counts[new.summary.status] += 1
+            self._desk.issue(new.execution_id, 0)
+            self.doorbell.ring(Topic.WORK, new.execution_id)
+
+    def _committed(self, commit: Commit, ticket: Ticket | None, done: sqlite_writes.Done | None) -> None:
+        execution_id = commit.execution_id
+        happened = done is not None and not done.repeated
+        sooner = False
+        if done is not None and happened:
+            self._counts[done.before] -= 1
+            self._counts[done.after] += 1
+            if done.released:
+                sooner = self._desk.release(execution_id, commit.epoch, commit.wake_at_ms)
+        if (ticket is not None and self._desk.end_commit(ticket)) or sooner:
+            self.doorbell.ring(Topic.WORK, execution_id)
+        if happened and commit.batch.count:
+            self.doorbell.ring(Topic.JOURNAL, execution_id)
+
+    def _delivered(self, execution_id: str, delivered: sqlite_writes.Delivered | None) -> None:
+        if delivered is not None and delivered.fresh:
+            if self._desk.issue(execution_id, delivered.epoch):
+                self.doorbell.ring(Topic.WORK, execution_id)
+            self.doorbell.ring(Topic.INBOX, execution_id)
+
+    def _refilled(self, horizon: Key, answer: tuple[list[Due], bool] | None) -> None:
+        if answer is not None:
+            self._desk.refill(answer[0], horizon, complete=answer[1])
+
+    def _held(self, record: Record) -> Record:
+        """The record with what memory knows better: a timer that became a ticket, a newer epoch."""
+        ticket = self._desk.ticket(record.execution_id)
+        if ticket is None:
+            return record
+        return msgspec.structs.replace(
+            record, hold=Hold.TICKET, wake_at_ms=None, epoch=max(record.epoch, ticket.epoch)
+        )
+
+    # The file and its two threads.
+
+    def _check_open(self) -> None:
+        if self._writer is None:
+            raise rules.closed()
+
+    async def _write(self, run: Run[T], settled: Settled[T] | None = None) -> T:
+        if self._writer is None:
+            raise rules.closed()
+        return await self._writer.do(run, settled)
+
+    async def _read(self, run: Run[T]) -> T:
+        if self._reader is None:
+            raise rules.closed()
+        return await self._reader.do(run)
+
+    def _connect_writer(self) -> apsw.Connection:
+        return sqlite_file.connect(self._path, self._vfs, cache_mib=64)
+
+    def _connect_reader(self) -> apsw.Connection:
+        connection = sqlite_file.connect(self._path, self._vfs, cache_mib=16)
+        connection.pragma("query_only", True)
+        return connection
+
+    def _open_file(self) -> _Opened:
+        lock = sqlite_file.lock(self._path)
+        connections: list[apsw.Connection] = []
+        try:
+            writer = self._connect_writer()
+            connections.append(writer)
+            sqlite_file.prepare(writer, self._path)
+            reader = self._connect_reader()
+            connections.append(reader)
+            cursor = writer.cursor()
+            return _Opened(
+                lock,
+                writer,
+                reader,
+                sqlite_reads.tickets(cursor),
+                sqlite_reads.counts(cursor),
+                sqlite_writes.timers_after(cursor, NOWHERE, TIMER_WINDOW // 2),
+            )
+        except BaseException as error:
+            for connection in reversed(connections):
+                connection.close()
+            os.close(lock)
+            if isinstance(error, apsw.Error):
+                raise StoreUnavailable(f"{self._path} cannot be used for now: {error}") from error
+            raise
+
+    def _begin(self, opened: _Opened) -> None:
+        self._counts = opened.counts
+        self._desk = Desk(self._clock, Timers(TIMER_WINDOW))
+        for execution_id, epoch in opened.tickets:
+            self._desk.issue(execution_id, epoch)
+        rows, complete = opened.timers
+        self._desk.refill(rows, NOWHERE, complete=complete)
+        reader = Worker("sidestep-sqlite-reader", self._connect_reader, "BEGIN", lambda: None)
+
+        def let_go() -> None:
+            reader.join()
+            os.close(opened.lock)
+
+        writer = Worker("sidestep-sqlite-writer", self._connect_writer, "BEGIN IMMEDIATE", let_go)
+        reader.start(opened.reader)
+        writer.start(opened.writer)
+        self._reader, self._writer = reader, writer
+
+
+def _undo(opening: "asyncio.Future[_Opened]") -> None:
+    """The caller of `open` was cancelled: close what was opened after all."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
