@@ -1,0 +1,298 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from core.engine.settings import EngineSettings
+from core.errors import ExecutionEnded, IdempotencyConflict, InvalidDefinition
+from core.failover.outcome import Executed, Outcome, Scope, succeeded
+from core.machine import snapshot
+from core.ports.provider import Call
+from core.ports.store import Filter
+from tests.engine.harness import CrashPlan, World, audit
+
+
+def line(*names: str, **changes: Any) -> dict[str, Any]:
+    steps: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "type": "TASK",
+            "provider": "AWS",
+            "functionId": name,
+            "fallbackProvider": "GCP",
+            **changes,
+        }
+        for name in names
+    ]
+    for step, following in zip(steps, names[1:], strict=False):
+        step["next"] = following
+    return {"id": "line", "startAt": names[0], "steps": steps}
+
+
+def aws_is(outcome: Outcome) -> Any:
+    return lambda call: outcome if call.target.provider == "AWS" else succeeded({"on": call.target.provider})
+
+
+REFUSED = Outcome(executed=Executed.NO, scope=Scope.PROVIDER, signal="refused", error="Sidestep.Unavailable")
+LOST = Outcome(
+    executed=Executed.MAYBE, scope=Scope.PROVIDER, signal="reset", error="Sidestep.Reset", cause="ran"
+)
+
+
+async def test_a_line_of_n_steps_is_n_plus_one_commits_after_the_creation() -> None:
+    world = World()
+    execution_id = await world.submit(line("a", "b", "c"), {"x": 1})
+    await world.run(world.at_rest)
+    assert len(await world.store.history(execution_id, 0, 1_000)) == 1 + 3 + 1
+    view = await world.executions.view(execution_id)
+    assert view.status == "COMPLETED"
+    assert view.output == {"x": 1, "did": "c"}
+    assert [step.status for step in view.steps] == ["COMPLETED"] * 3
+
+
+async def test_a_failing_cloud_is_sidestepped_and_the_history_says_why() -> None:
+    world = World(aws_is(REFUSED))
+    execution_id = await world.submit(line("a"))
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.status == "COMPLETED"
+    assert view.failed_over
+    assert [event.type for event in view.history] == [
+        "WORKFLOW_CREATED",
+        "WORKFLOW_STARTED",
+        "STEP_STARTED",
+        "ATTEMPT_STARTED",
+        "ATTEMPT_FAILED",
+        "FAILED_OVER",
+        "ATTEMPT_STARTED",
+        "ATTEMPT_SUCCEEDED",
+        "STEP_COMPLETED",
+        "WORKFLOW_COMPLETED",
+    ]
+    first, second = view.steps[0].attempts
+    assert (first.provider, first.executed, first.error) == ("AWS", "NO", "Sidestep.Unavailable")
+    assert (second.provider, second.status) == ("GCP", "COMPLETED")
+    assert first.idempotency_key == second.idempotency_key
+    page = await world.executions.find(Filter(failed_over=True), None, 10)
+    assert [record.execution_id for record in page.records] == [execution_id]
+
+
+async def test_branches_really_run_side_by_side() -> None:
+    world = World()
+    gate = world.clouds["AWS"].gate = asyncio.Event()
+    document = line("a", "b")
+    del document["steps"][0]["next"]
+    document["startAt"] = "fan"
+    document["steps"].append({"id": "fan", "type": "PARALLEL", "branches": ["a", "b"]})
+    await world.submit(document)
+    await world.run(lambda: len(world.ledger) == 2)
+    gate.set()
+
+
+async def test_an_adapter_that_raises_makes_the_attempt_ambiguous_and_nothing_else() -> None:
+    def broken(call: Call) -> Outcome:
+        if call.target.provider == "AWS":
+            raise RuntimeError("secret in a message")
+        return succeeded({})
+
+    world = World(broken)
+    execution_id = await world.submit(line("a"))
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.status == "COMPLETED"
+    assert view.steps[0].attempts[0].executed == "MAYBE"
+    assert "secret" not in str(view)
+
+
+async def test_an_answer_that_cannot_be_kept_is_a_named_error() -> None:
+    world = World(lambda _: succeeded({"bad": "\ud800"}))
+    execution_id = await world.submit(line("a"))
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.status == "FAILED"
+    assert view.error is not None
+    assert view.error.error == "Sidestep.BadResponse"
+
+
+async def test_a_wait_holds_no_worker_and_ends_at_its_time() -> None:
+    world = World()
+    document = {"id": "w", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "seconds": 600}]}
+    execution_id = await world.submit(document)
+    engine = world.engine()
+    before = world.clock.now_ms()
+
+    async def waits() -> bool:
+        return await world.status(execution_id) == "RUNNING" and engine.in_hand == 0
+
+    await world.run(waits, engine)
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "COMPLETED"
+    assert 600_000 <= world.clock.now_ms() - before <= 602_000
+
+
+async def test_a_cancel_does_not_wait_for_a_long_call() -> None:
+    world = World()
+    world.clouds["AWS"].gate = asyncio.Event()
+    execution_id = await world.submit(line("a"))
+
+    async def cancel_once_sent() -> bool:
+        if world.ledger:
+            await world.executions.cancel(execution_id, actor="ann", reason="stop")
+        return bool(world.ledger)
+
+    engine = world.engine()
+    await world.run(cancel_once_sent, engine)
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.status == "CANCELLED"
+    assert not await world.executions.cancel(execution_id), "a second cancel is the first one"
+
+
+async def test_what_has_ended_cannot_be_cancelled() -> None:
+    world = World()
+    execution_id = await world.submit(line("a"))
+    await world.run(world.at_rest)
+    with pytest.raises(ExecutionEnded):
+        await world.executions.cancel(execution_id)
+
+
+async def test_a_cancel_reaches_an_execution_that_nobody_has_taken_up() -> None:
+    world = World()
+    execution_id = await world.submit(line("a"))
+    assert await world.executions.cancel(execution_id)
+    assert not await world.executions.cancel(execution_id)
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "CANCELLED"
+    assert world.ledger == []
+
+
+async def test_the_same_key_creates_once_and_another_request_is_refused() -> None:
+    world = World()
+    await world.open()
+    workflow = world.workflows.read(line("a"))
+    made = await asyncio.gather(
+        *(world.executions.create(workflow, {"n": 1}, idempotency_key="k") for _ in range(50))
+    )
+    assert len({one.execution_id for one in made}) == 1
+    assert sum(one.fresh for one in made) == 1
+    with pytest.raises(IdempotencyConflict):
+        await world.executions.create(workflow, {"n": 2}, idempotency_key="k")
+
+
+async def test_definitions_that_no_configured_provider_can_run_are_refused_before_they_start() -> None:
+    world = World(refused={"AWS": "it is not configured", "GCP": "it is not configured"})
+    with pytest.raises(InvalidDefinition) as refused:
+        await world.submit(line("a"))
+    assert refused.value.problems[0].code == "no-usable-target"
+    with pytest.raises(InvalidDefinition) as foreign:
+        await World().submit(line("a", fallbacks=[{"provider": "HTTP", "functionId": "foreign"}]))
+    assert foreign.value.problems[0].code == "target-refused"
+
+
+async def test_an_unconfigured_primary_is_sidestepped() -> None:
+    world = World(refused={"AWS": "it is not configured"})
+    execution_id = await world.submit(line("a"))
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "COMPLETED"
+    assert {sent.provider for sent in world.ledger} == {"GCP"}
+
+
+async def test_a_second_engine_takes_over_after_the_lease_and_says_what_was_interrupted() -> None:
+    world = World()
+    execution_id = await world.submit(line("a", "b"))
+    plan = CrashPlan(None)
+    first = world.engine(plan)
+    world.clouds["AWS"].gate = asyncio.Event()
+    await world.run(lambda: len(world.ledger) == 1, first)
+    plan.dead.set()
+    world.clouds["AWS"].gate = None
+    await world.run(world.at_rest)
+    journal = await world.journal(execution_id)
+    assert [type(event).__name__ for event in journal].count("AttemptInterrupted") == 1
+    audit(journal, world.ledger, set())
+
+
+async def test_a_stopping_engine_lets_calls_end_and_gives_the_rest_back() -> None:
+    world = World()
+    gate = world.clouds["AWS"].gate = asyncio.Event()
+    execution_id = await world.submit(line("a", "b"))
+    engine = world.engine()
+    task = asyncio.create_task(engine.run())
+    await world.until_sent(1)
+    engine.stop()
+    await world.quiet()
+    assert not task.done()
+    gate.set()
+    await asyncio.wait_for(task, 5)
+    kinds = [type(event).__name__ for event in await world.journal(execution_id)]
+    assert kinds[-1] == "AttemptSucceeded"
+    before = world.clock.monotonic()
+    await world.run(world.at_rest)
+    assert world.clock.monotonic() - before < 1, "the next engine had to wait for the lease"
+    assert "AttemptInterrupted" not in [type(e).__name__ for e in await world.journal(execution_id)]
+
+
+async def test_an_engine_that_slept_past_its_lease_sends_nothing_and_changes_nothing() -> None:
+    world = World()
+    gate = world.clouds["AWS"].gate = asyncio.Event()
+    execution_id = await world.submit(line("a", "b"))
+    sleeper = world.engine()
+    task = asyncio.create_task(sleeper.run())
+    await world.until_sent(1)
+    # Another process takes over while the first is stopped: the lease lapses without a renewal.
+    world.clock._elapsed_ns += 60 * 10**9
+    claims = await world.store.claim("other", 1, 10)
+    assert [claim.execution_id for claim in claims.claims] == [execution_id]
+    gate.set()
+    await world.quiet()
+    assert len(world.ledger) == 1
+    assert len(await world.journal(execution_id)) == 4
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_long_execution_leaves_a_snapshot_and_losing_it_changes_nothing() -> None:
+    world = World(settings=EngineSettings(visit_budget=2_000))
+    more = {"variable": "stop", "operator": "eq", "value": True, "next": "end"}
+    document = {
+        "id": "loop",
+        "startAt": "a",
+        "steps": [
+            {"id": "a", "type": "WAIT", "seconds": 0, "next": "b"},
+            {"id": "b", "type": "TASK", "provider": "AWS", "functionId": "f", "next": "c"},
+            {"id": "c", "type": "CHOICE", "choices": [more], "default": "a"},
+            {"id": "end", "type": "SUCCEED"},
+        ],
+    }
+    execution_id = await world.submit(document)
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.error is not None
+    assert view.error.error == "Sidestep.VisitBudgetExceeded"
+    loaded = await world.store.load(execution_id)
+    assert loaded.snapshot is not None
+    assert loaded.snapshot.version >= snapshot.EVERY
+    assert view.history_truncated
+    assert len(view.history) == 1_000
+
+
+async def test_events_are_told_without_gaps_until_the_end() -> None:
+    world = World()
+    execution_id = await world.submit(line("a", "b"))
+    seen: list[int] = []
+
+    async def listen() -> None:
+        seen.extend([event.seq async for event in world.executions.events(execution_id) if event])
+
+    listener = asyncio.create_task(listen())
+    await world.run(world.at_rest)
+    await asyncio.wait_for(listener, 5)
+    assert seen == list(range(1, len(await world.journal(execution_id)) + 1))
+
+
+async def test_waiting_for_an_execution_ends_with_it() -> None:
+    world = World()
+    execution_id = await world.submit(line("a"))
+    waiter = asyncio.create_task(world.executions.wait(execution_id, 30))
+    await world.run(world.at_rest)
+    assert await asyncio.wait_for(waiter, 5) == "COMPLETED"
