@@ -1,0 +1,111 @@
+"""One execution as `sidestep show` prints it: head, steps attempt by attempt, output or error."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.text import Text
+
+from cli import telling
+from cli.output import on_line
+
+ARROW: Final = "  ->  "
+MAX_JSON_LINES: Final = 40
+
+
+def account(view: Mapping[str, Any], *, width: int | None = None, payloads: bool = True) -> list[Text]:
+    """The lines for a view. Attempts of a step share a line where `width` allows (None: always)."""
+    lines = [*head(view), Text(), *steps(view, width)]
+    error = view.get("error")
+    if error:
+        lines += [Text(), _error(error)]
+    if payloads and view.get("output") is not None:
+        lines += [Text(), Text("output", "bold"), *_json(view["output"])]
+    elif payloads and view.get("context"):
+        lines += [Text(), Text("context", "bold"), *_json(view["context"])]
+    return lines
+
+
+def head(view: Mapping[str, Any]) -> list[Text]:
+    """Two lines: which execution, and how it stands."""
+    status = str(view.get("status"))
+    first = Text.assemble(
+        (on_line(str(view.get("executionId"))), "bold"), "  ", on_line(str(view.get("workflowId")))
+    )
+    second = Text.assemble((on_line(status), f"bold {telling.STYLES.get(status, '')}".strip()))
+    took = _between(view.get("startedAt"), view.get("updatedAt"))
+    if took is not None:
+        second.append(f" {'in' if status == 'COMPLETED' else 'after'} {telling.duration(took)}")
+    if view.get("failedOver"):
+        second.append(", failed over", "yellow")
+    second.append(f"  started {on_line(str(view.get('startedAt')))}", "dim")
+    return [first, second]
+
+
+def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
+    """Every visit with its attempts; steps that were never reached as well."""
+    visits: Sequence[Mapping[str, Any]] = view.get("steps") or ()
+    names = [on_line(str(visit.get("visit") or visit.get("stepId"))) for visit in visits]
+    column = min(40, max(map(len, names), default=0))
+    lines: list[Text] = []
+    for visit, name in zip(visits, names, strict=True):
+        status = str(visit.get("status"))
+        lead = Text.assemble(
+            "  ", f"{name:<{column}}", "  ", (f"{on_line(status):<9}", telling.STYLES.get(status, ""))
+        )
+        calls = [telling.attempt(call) for call in visit.get("attempts") or ()]
+        lines += _with_attempts(lead, calls, width)
+        lines += [Text(" " * (column + 4)).append_text(remark) for remark in _remarks(visit)]
+    return lines
+
+
+def _with_attempts(lead: Text, calls: list[Text], width: int | None) -> list[Text]:
+    if not calls:
+        return [lead]
+    whole = lead.copy().append("  ").append_text(Text(ARROW).join(calls))
+    if width is None or len(calls) == 1 or whole.cell_len <= width:
+        return [whole]
+    margin = " " * (lead.cell_len + 2)
+    first = lead.copy().append("  ").append_text(calls[0])
+    return [first, *(Text(margin).append("-> ", "bold yellow").append_text(call) for call in calls[1:])]
+
+
+def _remarks(visit: Mapping[str, Any]) -> list[Text]:
+    """What the attempts do not say: why it failed, that it was caught, what it waits for."""
+    remarks = []
+    if visit.get("error"):
+        caught = " (caught)" if visit.get("caught") else ""
+        cause = visit.get("cause")
+        said = f"{visit['error']}: {cause}" if cause else str(visit["error"])
+        remarks.append(Text(telling.shorten(said, 300) + caught, "red"))
+    elif visit.get("status") == "CANCELLED" and visit.get("cause"):
+        remarks.append(Text(telling.shorten(str(visit["cause"]), 300), "yellow"))
+    if visit.get("status") == "PARKED":
+        remarks.append(
+            Text(f"needs a person: {telling.shorten(str(visit.get('parkedBecause')), 300)}", "magenta")
+        )
+    if visit.get("status") == "RUNNING" and visit.get("wakeAt"):
+        remarks.append(Text(f"goes on at {telling.clock(visit['wakeAt'])} UTC", "cyan"))
+    return remarks
+
+
+def _error(error: Mapping[str, Any]) -> Text:
+    where = f" in step {on_line(str(error['stepId']))}" if error.get("stepId") else ""
+    cause = f": {telling.shorten(str(error['cause']), 2_000)}" if error.get("cause") else ""
+    return Text.assemble(("error", "bold red"), f"{where}  {on_line(str(error.get('error')))}{cause}")
+
+
+def _json(value: Any) -> list[Text]:
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    lines = text.split("\n")
+    shown = lines if len(lines) <= MAX_JSON_LINES else [*lines[:MAX_JSON_LINES], "... (--json has all of it)"]
+    return [Text("  " + line) for line in shown]
+
+
+def _between(start: object, end: object) -> float | None:
+    try:
+        span = datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(start))
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, span.total_seconds() * 1000)

@@ -1,0 +1,65 @@
+"""`sidestep`: the commands put together, and the last line of defence before a user sees a traceback."""
+
+import os
+import sys
+
+import typer
+
+from cli.commands import executions, providers, run, validate, workflows
+from cli.failures import FAILED, INTERRUPTED, Stop
+
+TRACEBACK = "SIDESTEP_TRACEBACK"
+"""Set to anything, it shows where an unexpected error came from."""
+
+
+def build() -> typer.Typer:
+    """The command line, whole."""
+    app = typer.Typer(
+        name="sidestep",
+        help="Workflows that complete while a cloud is down.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    run.register(app)
+    executions.register(app)
+    validate.register(app)
+    workflows.register(app)
+    providers.register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            # A terminal that cannot show a character shows a question mark instead of failing.
+            reconfigure(errors="replace")
+    try:
+        build()()
+    except Stop as stop:
+        _report(stop)
+        sys.exit(stop.code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as unexpected:
+        if os.environ.get(TRACEBACK):
+            raise
+        what = f"{type(unexpected).__name__}: {unexpected}" if str(unexpected) else type(unexpected).__name__
+        _report(Stop(f"sidestep failed unexpectedly ({what}). Set {TRACEBACK}=1 to see where.", FAILED))
+        sys.exit(FAILED)
+
+
+def _report(stop: Stop) -> None:
+    from cli.output import complain, emit
+
+    if "--json" in sys.argv[1:]:
+        emit(stop.document())
+    complain(stop.message)
+
+
+if __name__ == "__main__":
+    main()

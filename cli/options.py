@@ -1,0 +1,18 @@
+"""The options that every command spells alike."""
+
+from typing import Annotated, Final
+
+import typer
+
+DEFAULT_SERVER: Final = "http://127.0.0.1:3000"
+DEFAULT_LOCALCLOUD: Final = "http://127.0.0.1:4100"
+
+Server = Annotated[
+    str, typer.Option("--server", envvar="SIDESTEP_SERVER", metavar="URL", help="The server to ask.")
+]
+LocalcloudUrl = Annotated[
+    str,
+    typer.Option("--url", envvar="SIDESTEP_LOCALCLOUD", metavar="URL", help="localcloud's control address."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
+ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]

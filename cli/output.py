@@ -1,0 +1,67 @@
+"""Writing: results to standard output, remarks to standard error, colours only on a terminal.
+
+What is shown comes from workflows and functions, that is, from strangers: control characters are replaced
+before anything reaches a terminal, so that no text can move the cursor or change colours.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+_DIRECTIONS: Final = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *_DIRECTIONS)
+_SAFE: Final = {code: "\ufffd" for code in _CONTROLS if chr(code) not in "\n\t"}
+
+
+def clean(text: str) -> str:
+    """`text` with each control character replaced, one for one; newlines and tabs stay."""
+    return text.translate(_SAFE)
+
+
+def on_line(text: str) -> str:
+    """`text` as part of one line: white space of any kind becomes single spaces."""
+    return clean(" ".join(text.split()))
+
+
+def say(*lines: Text | str) -> None:
+    """Write lines to standard output, with their styles where that is a terminal."""
+    _write(lines, sys.stdout)
+
+
+def complain(*lines: Text | str) -> None:
+    """Write lines to standard error, with their styles where that is a terminal."""
+    _write(lines, sys.stderr)
+
+
+def emit(document: Any) -> None:
+    """Write one JSON document to standard output."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def emit_line(document: Any) -> None:
+    """Write one JSON document as one line of standard output, at once."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is; None where it is none."""
+    return Console().width if sys.stdout.isatty() else None
+
+
+def _write(lines: Iterable[Text | str], stream: TextIO) -> None:
+    if not stream.isatty():
+        stream.writelines(clean(str(line)) + "\n" for line in lines)
+        stream.flush()
+        return
+    console = Console(file=stream, highlight=False)
+    for line in lines:
+        text = line.copy() if isinstance(line, Text) else Text(line)
+        # Each character is replaced by one, so the styled spans stay where they are.
+        text.plain = clean(text.plain)
+        console.print(text, soft_wrap=True)

@@ -1,0 +1,95 @@
+"""Rows under a head, aligned by spaces: the same on a terminal and in a pipe."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from cli import telling
+from cli.output import on_line
+
+GAP = "  "
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Text | str]]) -> list[Text]:
+    """One line for the head and one for each row; the last column is not padded."""
+    cells = [[cell if isinstance(cell, Text) else Text(on_line(cell)) for cell in row] for row in rows]
+    widths = [max([len(name), *(row[column].cell_len for row in cells)]) for column, name in enumerate(head)]
+    return [_line([Text(name, "dim") for name in head], widths), *(_line(row, widths) for row in cells)]
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        line.append_text(cell)
+        if column < len(cells) - 1:
+            line.append(" " * (width - cell.cell_len) + GAP)
+    return line
+
+
+def executions(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
+    """A listing of executions."""
+    return table(
+        ("EXECUTION", "WORKFLOW", "STATUS", "FAILED OVER", "STARTED", "STEP"),
+        [
+            (
+                str(row.get("executionId")),
+                str(row.get("workflowId")),
+                status(row.get("status")),
+                Text("yes", "yellow") if row.get("failedOver") else "no",
+                str(row.get("startedAt")),
+                str(row.get("currentStepId") or ""),
+            )
+            for row in rows
+        ],
+    )
+
+
+def status(value: object) -> Text:
+    """A status in its colour."""
+    return Text(on_line(str(value)), telling.STYLES.get(str(value), ""))
+
+
+def providers(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
+    """The providers, with the newest failure of each."""
+    return table(
+        ("PROVIDER", "CONFIGURED", "IN FLIGHT", "CALLS", "FAILURES", "LAST FAILURE"),
+        [
+            (
+                str(row.get("name")),
+                Text("yes", "green") if row.get("configured") else Text("no", "dim"),
+                str(row.get("inFlight", 0)),
+                str(row.get("calls", 0)),
+                Text(str(row.get("failures", 0)), "yellow" if row.get("failures") else ""),
+                _last_failure(row),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _last_failure(row: Mapping[str, Any]) -> str:
+    if not row.get("configured"):
+        return str(row.get("whyNot") or "")
+    failed = next((seen for seen in row.get("recent") or () if not seen.get("ok")), None)
+    if failed is None:
+        return ""
+    called = failed.get("target") or {}
+    when = failed.get("at") or telling.clock_of_ms(failed.get("atMs"))
+    return f"{telling.failure(failed)} ({telling.target(called)}, {when})"
+
+
+def workflows(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
+    """A listing of registered workflows."""
+    return table(
+        ("WORKFLOW", "VERSION", "REGISTERED", "DIGEST"),
+        [
+            (
+                str(row.get("workflowId") or row.get("id")),
+                str(row.get("version")),
+                str(row.get("createdAt") or ""),
+                str(row.get("digest") or "")[:12],
+            )
+            for row in rows
+        ],
+    )

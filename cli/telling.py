@@ -1,0 +1,190 @@
+"""Executions in words: what an attempt did, how long it took, what an event says.
+
+Reads the API's JSON and trusts none of it: a field of another version is told as far as it is understood.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.text import Text
+
+from cli.output import on_line
+
+Json = Mapping[str, Any]
+
+STYLES: Final = {
+    "PENDING": "dim",
+    "RUNNING": "cyan",
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "CANCELLED": "yellow",
+    "TIMED_OUT": "red",
+    "SKIPPED": "dim",
+    "PARKED": "magenta",
+    "PAUSED": "magenta",
+}
+
+_PHRASES: Final = {
+    "address-refused": "address not allowed",
+    "bad-request": "request refused as wrong",
+    "connect-failed": "no connection",
+    "connect-refused": "connection refused",
+    "connect-timeout": "no connection in time",
+    "connection-lost": "connection lost",
+    "credentials-missing": "no credentials",
+    "credentials-refused": "credentials refused",
+    "dns-failure": "no such host",
+    "function-timed-out": "cut off by its cloud's time limit",
+    "gateway-error": "no good answer from its front end",
+    "interrupted": "interrupted, its server ended",
+    "not-deployed": "not deployed there",
+    "not-started": "came too late, was not started",
+    "provider-error": "provider error",
+    "read-timeout": "timed out",
+    "response-too-large": "answer too large",
+    "response-truncated": "answer cut off",
+    "target-refused": "target not allowed",
+    "throttled": "throttled",
+    "tls-failure": "no TLS session",
+    "tls-timeout": "no TLS session in time",
+    "unmarked-500": "answered 500",
+}
+_PROOF: Final = {"NO": "did not run", "MAYBE": "may have run", "YES": "ran"}
+_STATUS: Final = re.compile(r"status (\d{3})\b")
+_MINUTE_MS: Final = 60_000
+_LONG_TEXT: Final = 160
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds as people say them: `0.004 s`, `0.04 s`, `1.2 s`, `2 min 5 s`."""
+    if ms is None:
+        return ""
+    if ms >= _MINUTE_MS - 50:
+        minutes, seconds = divmod(round(ms / 1000), 60)
+        return f"{minutes} min {seconds} s"
+    digits = next((digits for limit, digits in ((9.5, 3), (995, 2)) if ms < limit), 1)
+    return f"{ms / 1000:.{digits}f} s"
+
+
+def target(call: Json) -> str:
+    """`AWS eu-west-1 charge`."""
+    return on_line(" ".join(str(call[k]) for k in ("provider", "region", "functionId") if call.get(k)))
+
+
+def attempt(call: Json) -> Text:
+    """One attempt: `#1 AWS eu-west-1 charge  timed out after 1.2 s, may have run`."""
+    text = Text()
+    text.append(f"#{call.get('attempt', '?')} ", "dim")
+    text.append(target(call))
+    text.append("  ")
+    text.append_text(_ending(call))
+    return text
+
+
+def _ending(call: Json) -> Text:
+    took = duration(call.get("durationMs"))
+    proof = _PROOF.get(str(call.get("executed")), "")
+    match call.get("status"):
+        case "RUNNING":
+            return Text("under way", "cyan")
+        case "COMPLETED":
+            return Text(f"ok {took}".rstrip(), "green")
+        case "INTERRUPTED":
+            return Text(f"interrupted, its server ended, {_PROOF['MAYBE']}", "magenta")
+        case "ABANDONED":
+            why = on_line(str(call.get("cause") or ""))
+            return Text(f"given up{f' ({why})' if why else ''}, {_PROOF['MAYBE']}", "yellow")
+        case _:
+            said = failure(call)
+            if call.get("scope") == "function" and call.get("executed") == "YES":
+                return Text(f"{said} after {took}" if took else said, "red")
+            return Text(f"{said} after {took}, {proof}" if took else f"{said}, {proof}", "yellow")
+
+
+def failure(call: Json) -> str:
+    """What went wrong, in a few words."""
+    signal, error, cause = (str(call.get(name) or "") for name in ("signal", "error", "cause"))
+    status = _STATUS.match(cause)
+    if signal == "function-error":
+        return shorten(f"failed, {error}: {cause}" if cause else f"failed, {error}")
+    if signal in {"provider-error", "gateway-error"} and status:
+        return f"answered {status.group(1)}"
+    said = _PHRASES.get(signal) or signal.replace("-", " ") or error or "failed"
+    return on_line(said)
+
+
+def event(told: Json) -> Text:
+    """One event of a history on one line: time, type, step, and what matters of its details."""
+    kind = str(told.get("type", ""))
+    text = Text()
+    text.append(clock(told.get("timestamp")), "dim")
+    text.append(f"  {on_line(kind):<20}", _event_style(kind))
+    if told.get("stepId"):
+        text.append(f"  {on_line(str(told['stepId']))}")
+    said = _said(kind, told.get("details") or {})
+    if said:
+        text.append(f"  {said}")
+    return text
+
+
+def _said(kind: str, details: Json) -> str:
+    number = f"#{details['attempt']} " if "attempt" in details else ""
+    match kind:
+        case "ATTEMPT_STARTED":
+            reasons = details.get("reasons") or ()
+            why = f"  ({on_line('; '.join(map(str, reasons)))})" if reasons else ""
+            return f"{number}{target(details.get('target') or {})}{shorten(why)}"
+        case "ATTEMPT_SUCCEEDED":
+            return f"{number}ok {duration(details.get('durationMs'))}"
+        case "ATTEMPT_FAILED":
+            outcome = details.get("outcome") or {}
+            proof = _PROOF.get(str(outcome.get("executed")), "")
+            return f"{number}{failure(outcome)} after {duration(details.get('durationMs', 0))}, {proof}"
+        case "ATTEMPT_INTERRUPTED":
+            return f"{number}its server ended, {_PROOF['MAYBE']}"
+        case "FAILED_OVER":
+            hop = f"{target(details.get('fromTarget') or {})} -> {target(details.get('toTarget') or {})}"
+            return shorten(f"{hop}  ({on_line(str(details.get('reason', '')))})")
+        case "RETRY_SCHEDULED":
+            return shorten(
+                f"at {clock_of_ms(details.get('wakeAt'))}  ({on_line(str(details.get('reason', '')))})"
+            )
+        case _:
+            named = (details.get(name) for name in ("error", "cause", "reason", "next"))
+            return shorten(number + "  ".join(on_line(str(value)) for value in named if value))
+
+
+def _event_style(kind: str) -> str:
+    if kind in {"FAILED_OVER", "RETRY_SCHEDULED", "CANCEL_REQUESTED"}:
+        return "bold yellow"
+    if kind.endswith(("_COMPLETED", "_SUCCEEDED")):
+        return "green"
+    if kind.endswith(("_FAILED", "_TIMED_OUT")):
+        return "red"
+    if kind.endswith(("_INTERRUPTED", "_ABANDONED", "_PARKED", "_CANCELLED")):
+        return "magenta"
+    return ""
+
+
+def clock(timestamp: object) -> str:
+    """The time of day of an RFC 3339 instant, to the millisecond, as it is written (UTC)."""
+    match = re.search(r"T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)", str(timestamp))
+    return match.group(1) if match else "--:--:--"
+
+
+def clock_of_ms(at_ms: object) -> str:
+    """The time of day, in UTC, of milliseconds since the Unix epoch."""
+    if not isinstance(at_ms, int | float):
+        return "--:--:--"
+    seconds, ms = divmod(int(at_ms), 1000)
+    minutes, second = divmod(seconds % 86_400, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour:02}:{minute:02}:{second:02}.{ms:03}"
+
+
+def shorten(text: str, limit: int = _LONG_TEXT) -> str:
+    """`text` on one line, at most `limit` characters, leading spaces kept."""
+    lead = text[: len(text) - len(text.lstrip())]
+    flat = lead + on_line(text)
+    return flat if len(flat) <= limit else flat[: limit - 3].rstrip() + "..."
