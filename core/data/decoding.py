@@ -71,7 +71,7 @@ def _refuse_ambiguity(data: bytes) -> None:
         seen = set()
         for name, _ in pairs:
             if name in seen:
-                raise InvalidInput(f"An object of the JSON names the member '{name[:SHOWN]}' twice.")
+                raise InvalidInput(f"An object of the JSON has the member {json.dumps(name[:SHOWN])} twice.")
             seen.add(name)
 
     def whole(digits: str) -> None:

@@ -4,7 +4,6 @@ A member that is asked for is known; `close` reports the rest. Null stands for a
 that is optional. Every reader returns None (or an empty value) for what is absent or wrong.
 """
 
-import math
 import re
 from collections.abc import Collection
 from typing import Any, Final
@@ -58,7 +57,7 @@ class Fields:
     ) -> str | None:
         """A string of 1 to `limit` characters, or of none where `empty`; `required` is the mend."""
         value = self.raw(name)
-        if value is None and not self._refuse_null(name, required):
+        if value is None and not self._null_counts(name, required):
             return None
         if not isinstance(value, str):
             self._wrong_type(name, value, "a string")
@@ -83,7 +82,7 @@ class Fields:
     def whole(self, name: str, low: int, high: int, unit: str, *, required: str = "") -> int | None:
         """A whole number from `low` to `high`; true and 1.0 are none."""
         value = self.raw(name)
-        if value is None and not self._refuse_null(name, required):
+        if value is None and not self._null_counts(name, required):
             return None
         if isinstance(value, bool) or not isinstance(value, int):
             self._wrong_type(name, value, f"a whole number{unit and ' of '}{unit}")
@@ -98,7 +97,7 @@ class Fields:
         value = self.raw(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             self._wrong_type(name, value, f"a number{unit and ' of '}{unit}")
         elif not low <= value <= high:
             self._out_of_range(name, value, f"{_plain(low)} to {_plain(high)} {unit}".rstrip())
@@ -109,7 +108,7 @@ class Fields:
     def one_of(self, name: str, options: Collection[str], code: str, *, required: str = "") -> str | None:
         """One of `options`; another string is a problem of this `code` with a suggestion."""
         value = self.raw(name)
-        if value is None and not self._refuse_null(name, required):
+        if value is None and not self._null_counts(name, required):
             return None
         if not isinstance(value, str):
             self._wrong_type(name, value, "a string")
@@ -140,7 +139,7 @@ class Fields:
     def items(self, name: str, limit: int, *, required: str = "", empty: bool = False) -> list[Json]:
         """A list of 1 to `limit` items (or none, where `empty`); an empty list for what is wrong."""
         value = self.raw(name)
-        if value is None and not self._refuse_null(name, required):
+        if value is None and not self._null_counts(name, required):
             return []
         if not isinstance(value, list):
             self._wrong_type(name, value, "a list")
@@ -178,8 +177,8 @@ class Fields:
                 mend,
             )
 
-    def _refuse_null(self, name: str, required: str) -> bool:
-        """Report an absent required member; True where an explicit null is to be judged by its type."""
+    def _null_counts(self, name: str, required: str) -> bool:
+        """Whether a null is judged as a value, as it is for a required member; reports an absent one."""
         if not required:
             return False
         if self.present(name):

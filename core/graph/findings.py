@@ -1,5 +1,6 @@
 """Collecting what is wrong with a document: pointers, order, and 'did you mean'."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -19,7 +20,12 @@ SIMILAR: Final = 0.6
 """The least similarity (difflib's ratio and its default cutoff) at which a name is suggested."""
 
 SUGGESTION_WORK: Final = 4_000_000
-"""Products of lengths that one document's suggestions may compare: about a second of CPU at worst."""
+"""What one document's suggestions may cost: each comparison the product of both lengths, and
+`COMPARISON_WORK`. About half a second of CPU at worst."""
+
+COMPARISON_WORK: Final = 100
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def pointer(place: Place) -> str:
@@ -28,10 +34,14 @@ def pointer(place: Place) -> str:
 
 
 def shown(value: Json) -> str:
-    """A value as a problem quotes it: strings in single quotes, bounded; containers by their kind."""
+    """A value as a problem quotes it.
+
+    Strings are quoted, bounded and without control characters; lists and objects are named by their kind.
+    """
     match value:
         case str():
-            return f"'{value if len(value) <= SHOWN else value[: SHOWN - 3] + '...'}'"
+            text = value if len(value) <= SHOWN else value[: SHOWN - 3] + "..."
+            return "'" + _CONTROL.sub(_escaped, text) + "'"
         case None:
             return "null"
         case bool():
@@ -43,6 +53,10 @@ def shown(value: Json) -> str:
             return "a list" if value else "an empty list"
         case _:
             return "an object" if value else "an empty object"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 @dataclass(slots=True)
@@ -76,7 +90,7 @@ class Findings:
         A match but for upper and lower case wins. The work over a whole document is bounded, so that a
         hostile one gets no suggestions rather than all of the CPU.
         """
-        if self.quiet:
+        if self.quiet or self._work < 0 or len(self.found) >= self.limits.problems:
             return None
         wanted = name.casefold()
         best, best_ratio = None, SIMILAR
@@ -86,7 +100,7 @@ class Findings:
             folded = candidate.casefold()
             if folded == wanted:
                 return candidate
-            self._work -= len(wanted) * len(folded)
+            self._work -= len(wanted) * len(folded) + COMPARISON_WORK
             if self._work < 0:
                 break
             matcher.set_seq1(folded)

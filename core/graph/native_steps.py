@@ -30,6 +30,7 @@ ON_AMBIGUOUS: Final = ("failover", "park", "fail")
 
 MAX_CHOICES: Final = 1_000
 MAX_BRANCHES: Final = 1_000
+MAX_FAILOVER_ON: Final = 10
 MAX_WAIT_SECONDS: Final = 31_536_000
 """A year, as long as an execution may take."""
 
@@ -148,7 +149,7 @@ def _task(fields: Fields, name: str, references: list[Reference]) -> TaskStep:
 
 
 def _failover_on(fields: Fields) -> bool:
-    entries = fields.items("failoverOn", 1, empty=True)
+    entries = fields.items("failoverOn", MAX_FAILOVER_ON, empty=True)
     for at, entry in enumerate(entries):
         if entry != "functionError":
             fields.findings.error(
