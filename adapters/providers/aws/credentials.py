@@ -7,6 +7,7 @@ from typing import Any
 from adapters.providers.aws.config import AwsConfig
 from adapters.providers.aws.signing import Keys, Signer
 from adapters.providers.wire.fresh import Fetched
+from adapters.providers.wire.vendor import load
 from core.errors import ConfigurationError
 
 RECHECK_SECONDS = 60.0
@@ -44,12 +45,8 @@ class Chain:
 
         Raises `NoCredentials`, and what botocore raises.
         """
-        # Heavy, and of no use to who configures keys or no AWS.
-        import botocore.session  # noqa: PLC0415
-        from botocore.credentials import RefreshableCredentials  # noqa: PLC0415
-
         if self._found is None or force:
-            self._found = botocore.session.Session(profile=self._profile).get_credentials()
+            self._found = load("botocore.session").Session(profile=self._profile).get_credentials()
         if self._found is None:
             raise NoCredentials
         frozen = self._found.get_frozen_credentials()
@@ -57,5 +54,5 @@ class Chain:
         # The same keys keep their signer: `Fresh` sees by identity whether a fetch brought something new.
         if self._signer is None or self._signer.keys != keys:
             self._signer = Signer(keys)
-        renews = isinstance(self._found, RefreshableCredentials)
+        renews = isinstance(self._found, load("botocore.credentials").RefreshableCredentials)
         return Fetched(self._signer, refresh_at=self._clock() + RECHECK_SECONDS if renews else None)

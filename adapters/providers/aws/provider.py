@@ -62,9 +62,10 @@ class AwsProvider(WireProvider[_Route]):
             if not is_region(region):
                 raise ConfigurationError(f"AWS: {region!r} is not the name of a region, like eu-west-1.")
         try:
-            self._base(config.region or "eu-west-1")
+            base = self._base(config.region or "eu-west-1")
         except BadUrl as problem:
             raise ConfigurationError(f"AWS endpoint_url: {problem}.") from None
+        self._refuse_plain_http(base.origin)
 
     async def open(self) -> None:
         """Make connections and look for credentials, for 5 s at most.

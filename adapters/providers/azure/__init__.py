@@ -1,1 +1,1 @@
-"""Azure Functions: HTTP triggers, keys or Entra tokens, and their errors as outcomes."""
+"""Azure Functions over their HTTP trigger, with a function key or an Entra token."""

@@ -1,1 +1,1 @@
-"""Google Cloud Functions and Cloud Run: ID tokens, and their errors as outcomes."""
+"""Google Cloud: HTTP functions (2nd and 1st generation) and Cloud Run services, with OIDC ID tokens."""

@@ -49,11 +49,18 @@ class Fresh(Generic[T]):
     """
 
     def __init__(
-        self, fetch: Callable[[bool], Fetched[T]], *, name: str, clock: Callable[[], float] = time.time
+        self,
+        fetch: Callable[[bool], Fetched[T]],
+        *,
+        name: str,
+        clock: Callable[[], float] = time.time,
+        gate: asyncio.Semaphore | None = None,
     ) -> None:
+        """`gate` bounds how many fetches of its owner run at once."""
         self._fetch = fetch
         self._name = name
         self._clock = clock
+        self._gate = gate or asyncio.Semaphore(1)
         self._kept: Fetched[T] | None = None
         self._refused: T | None = None
         self._forced_at: float | None = None
@@ -103,13 +110,21 @@ class Fresh(Generic[T]):
         self._fly(force=True)
         return True
 
-    async def close(self) -> None:
-        """Stop fetching."""
+    @property
+    def stopped(self) -> bool:
+        """True when nothing is fetched any more."""
+        return all(task is None or task.done() for task in (self._keeper, self._flight))
+
+    def stop(self) -> None:
+        """Stop fetching, soon."""
         for task in (self._keeper, self._flight):
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+
+    async def close(self) -> None:
+        """Stop fetching; returns when it has stopped."""
+        self.stop()
+        await asyncio.gather(*filter(None, (self._keeper, self._flight)), return_exceptions=True)
         self._keeper = self._flight = None
 
     def _fly(self, *, force: bool) -> asyncio.Task[None]:
@@ -121,7 +136,8 @@ class Fresh(Generic[T]):
 
     async def _once(self, *, force: bool) -> None:
         try:
-            self._kept = await in_thread(lambda: self._fetch(force), name=self._name)
+            async with self._gate:
+                self._kept = await in_thread(lambda: self._fetch(force), name=self._name)
         except Exception as problem:  # noqa: BLE001  vendors' libraries raise what they like; the caller goes on
             # The type alone: messages of token services can repeat what they were sent.
             log.warning("%s could not be fetched (%s)", self._name, type(problem).__name__)

@@ -159,6 +159,12 @@ class AddressRules:
 
     private_hosts: frozenset[str] = frozenset()
 
+    def may_carry_secrets(self, origin: Origin) -> bool:
+        """True where a key, token or signature may travel: https; plain http only to loopback, or to a host
+        that the settings call private.
+        """
+        return origin.scheme == "https" or is_loopback_host(origin.host) or origin.host in self.private_hosts
+
     def problem(self, host: str, address: IpAddress) -> str | None:
         """Why `host` must not be reached at `address`, in a sentence; None where it may."""
         kind = kind_of(address)

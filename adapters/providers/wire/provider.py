@@ -12,7 +12,7 @@ from yarl import URL
 
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.client import WireClient, WireConfig
-from adapters.providers.wire.origins import BadUrl, address_rules
+from adapters.providers.wire.origins import BadUrl, Origin, address_rules
 from adapters.providers.wire.payload import NotJson, encode
 from adapters.providers.wire.reply import Reply
 from adapters.providers.wire.resolver import Lookup, system_lookup
@@ -50,11 +50,11 @@ class WireProvider(Provider, ABC, Generic[R]):
     def __init__(self, wire: WireConfig, *, lookup: Lookup = system_lookup) -> None:
         """Raises ConfigurationError where `wire` cannot work."""
         try:
-            rules = address_rules(wire.allow_private_origins)
+            self._rules = address_rules(wire.allow_private_origins)
         except BadUrl as problem:
             raise ConfigurationError(f"allow_private_origins of {self.name}: {problem}.") from None
         self._wire = wire
-        self._client = WireClient(wire, rules, lookup)
+        self._client = WireClient(wire, self._rules, lookup)
         self._routes: dict[Target, R | str] = {}
 
     async def open(self) -> None:
@@ -118,6 +118,14 @@ class WireProvider(Provider, ABC, Generic[R]):
                 self._routes.clear()
             route = self._routes[target] = self._route(target)
         return route
+
+    def _refuse_plain_http(self, origin: Origin) -> None:
+        """Raise ConfigurationError where secrets would travel to `origin` in the clear."""
+        if not self._rules.may_carry_secrets(origin):
+            raise ConfigurationError(
+                f"{self.name}: {origin} is not https, and keys and tokens are not sent in the clear; "
+                "on a private network, list it in allow_private_origins."
+            )
 
     def _tls(self) -> ssl.SSLContext:
         try:

@@ -160,7 +160,7 @@ class ProviderContract(ABC):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         base = "http://functions.test:8080"
-        async with self._open(base, lookup=unknown) as provider:
+        async with self._open(base, lookup=unknown, private=[base]) as provider:
             outcome = await provider.invoke(self._call(base))
             self._is(outcome, Executed.NO, Scope.PROVIDER, "dns-failure")
 
@@ -174,7 +174,7 @@ class ProviderContract(ABC):
 
         base = "http://functions.test:8080"
         try:
-            async with self._open(base, lookup=hang, connect_timeout_ms=100) as provider:
+            async with self._open(base, lookup=hang, private=[base], connect_timeout_ms=100) as provider:
                 outcome = await provider.invoke(self._call(base))
                 self._is(outcome, Executed.NO, Scope.PROVIDER, "dns-failure")
         finally:
