@@ -47,17 +47,24 @@ def encode(envelope: Envelope) -> bytes:
 def decode(data: bytes) -> Envelope:
     """What `encode` wrote. Raises JournalUnreadable for a newer version and for damaged bytes."""
     try:
-        return _decoder.decode(data)
+        envelope = _decoder.decode(data)
     except msgspec.DecodeError as error:
-        try:
-            version = _version.decode(data).v
-        except msgspec.DecodeError:
-            version = SCHEMA_VERSION
-        if version > SCHEMA_VERSION:
-            raise JournalUnreadable(
-                f"the journal has schema version {version}, and this program reads up to {SCHEMA_VERSION}"
-            ) from None
+        _refuse_newer(data)
         raise JournalUnreadable(f"the journal is damaged: {error}") from error
+    if envelope.v > SCHEMA_VERSION:
+        _refuse_newer(data)
+    return envelope
+
+
+def _refuse_newer(data: bytes) -> None:
+    try:
+        version = _version.decode(data).v
+    except msgspec.DecodeError:
+        return
+    if version > SCHEMA_VERSION:
+        raise JournalUnreadable(
+            f"the journal has schema version {version}, and this program reads up to {SCHEMA_VERSION}"
+        )
 
 
 def numbered(envelope: Envelope) -> Iterator[tuple[int, AnyEvent]]:

@@ -1,0 +1,62 @@
+"""Journals of every schema version, as they were written once: what was folded from them must not change.
+
+Files are added for a new version or a new event and never written anew.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from core.errors import JournalUnreadable
+from core.graph.reading import parse_stored
+from core.machine.events import AnyEvent, kind
+from core.machine.evolve import fold
+from core.machine.journal import SCHEMA_VERSION, decode, encode
+from core.machine.state import blank
+
+FILES = sorted(Path(__file__).parent.glob("v*/*.json"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_an_old_journal_folds_to_what_it_always_was(path: Path) -> None:
+    kept = read(path)
+    workflow = parse_stored(json.dumps(kept["definition"], sort_keys=True, separators=(",", ":")).encode())
+    assert workflow.digest == kept["digest"]
+    state = blank(kept["executionId"], workflow)
+    for batch in kept["batches"]:
+        envelope = decode(json.dumps(batch).encode())
+        assert envelope.seq == state.version + 1
+        state = fold(state, envelope.events)
+        assert json.loads(encode(envelope)) == batch
+    assert state.status == kept["status"]
+    assert state.context == kept["context"]
+
+
+def test_the_golden_journals_hold_every_event() -> None:
+    found = {kind(event) for path in FILES for batch in read(path)["batches"] for event in _events(batch)}
+    assert found == {str(event.__struct_config__.tag) for event in get_args(AnyEvent)}
+
+
+@pytest.mark.parametrize("kind_of_event", ["WORKFLOW_CREATED", "FROM_THE_FUTURE"])
+def test_a_journal_of_a_newer_version_is_left_alone(kind_of_event: str) -> None:
+    batch = read(FILES[0])["batches"][0]
+    batch["v"] = SCHEMA_VERSION + 1
+    batch["events"][0]["kind"] = kind_of_event
+    with pytest.raises(JournalUnreadable, match="schema version 2"):
+        decode(json.dumps(batch).encode())
+
+
+def test_a_damaged_journal_says_so() -> None:
+    with pytest.raises(JournalUnreadable, match="damaged"):
+        decode(b'{"v": 1, "seq"')
+
+
+def _events(batch: dict[str, Any]) -> tuple[AnyEvent, ...]:
+    return decode(json.dumps(batch).encode()).events
