@@ -84,10 +84,10 @@ def read_step(findings: Findings, entry: Json, place: Place) -> ReadStep | None:
         case "WAIT":
             step = _wait(fields, name, references)
         case "SUCCEED":
-            _no_next(fields, "a SUCCEED ends its scope.", "Remove 'next', or use a PASS.")
+            _no_next(fields, references, "a SUCCEED ends its scope.", "Remove 'next', or use a PASS.")
             step = SucceedStep(id=name)
         case _:
-            step = _fail(fields, name)
+            step = _fail(fields, name, references)
     fields.close()
     # A step whose `next` could not be read may lead anywhere, so also to an end.
     ends = not references if isinstance(step, ChoiceStep) else step.next is None
@@ -186,7 +186,7 @@ def _choice(fields: Fields, name: str, references: list[Reference]) -> ChoiceSte
             f"{fields.subject} fails when no choice holds.",
             "Add a 'default'.",
         )
-    _no_next(fields, "a CHOICE goes on along its choices.", "Use 'default' instead of 'next'.")
+    _no_next(fields, references, "a CHOICE goes on along its choices.", "Use 'default' instead of 'next'.")
     return ChoiceStep(id=name, choices=tuple(rules), default=default)
 
 
@@ -241,10 +241,12 @@ def _instant(fields: Fields, text: str) -> int | None:
     return None
 
 
-def _fail(fields: Fields, name: str) -> FailStep:
+def _fail(fields: Fields, name: str, references: list[Reference]) -> FailStep:
     error = fields.text("error", limit=MAX_ID)
     cause = fields.text("cause", limit=MAX_TEXT, empty=True)
-    _no_next(fields, "a FAIL ends its scope.", "Remove 'next', or catch the failure where it happens.")
+    _no_next(
+        fields, references, "a FAIL ends its scope.", "Remove 'next', or catch the failure where it happens."
+    )
     default = FailStep(id=name)
     return FailStep(id=name, error=error or default.error, cause=cause or default.cause)
 
@@ -256,6 +258,8 @@ def _next(fields: Fields, references: list[Reference]) -> str | None:
     return target
 
 
-def _no_next(fields: Fields, why: str, mend: str) -> None:
+def _no_next(fields: Fields, references: list[Reference], why: str, mend: str) -> None:
+    """Refuse a `next`, and follow it all the same: what it leads to is no second mistake."""
     if fields.has("next"):
+        _next(fields, references)
         fields.wrong("next", "next-not-allowed", f"'next' has no place here: {why}", mend)

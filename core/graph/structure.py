@@ -33,10 +33,10 @@ Edges = Mapping[str, list[Edge]]
 
 def check_structure(draft: Draft, findings: Findings) -> None:
     """Note every problem of the graph."""
-    start = _start(draft, findings)
-    edges = _resolve(draft, findings)
     if not draft.nodes:
         return
+    start = _start(draft, findings)
+    edges = _resolve(draft, findings)
     owners = _scopes(draft, edges, start or next(iter(draft.nodes)), findings)
     if not draft.incomplete:
         for node in draft.nodes.values():
