@@ -1,0 +1,1 @@
+"""AWS Lambda's REST protocol: signatures, errors, invocations."""

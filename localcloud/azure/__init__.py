@@ -1,0 +1,1 @@
+"""Azure Functions: HTTP triggers of a `FunctionApp`, keys, Entra tokens."""

@@ -1,0 +1,1 @@
+"""HTTP triggers of an Azure function app."""

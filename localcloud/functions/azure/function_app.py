@@ -1,0 +1,31 @@
+"""The demo on Azure Functions."""
+
+import azure.functions as func
+
+from localcloud.functions.work import Shop
+from sidestep_function import on_azure
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+def _register(shop: Shop) -> None:
+    for route, work in {
+        "my-func": shop.my_func,
+        "flakey-func": shop.flakey_func,
+        "reserve-stock": shop.reserve_stock,
+        "charge-card": shop.charge_card,
+        "ship-order": shop.ship_order,
+        "slow-func": shop.slow_func,
+        "buggy-func": shop.buggy_func,
+        "echo-meta": shop.echo_meta,
+    }.items():
+        app.route(route=route, methods=["POST"])(on_azure(work))
+
+
+_register(Shop("AZURE"))
+
+
+@app.route(route="plain-buggy-func", methods=["POST"])
+def plain_buggy_func(req: func.HttpRequest) -> func.HttpResponse:
+    """Fail by its own fault, without the wrapper."""
+    raise ValueError("this function has a bug")

@@ -1,0 +1,1 @@
+"""Functions for Google's functions framework."""

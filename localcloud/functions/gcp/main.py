@@ -1,0 +1,25 @@
+"""The demo on Google Cloud Functions."""
+
+from typing import Any
+
+import functions_framework
+
+from localcloud.functions.work import Shop
+from sidestep_function import on_google
+
+_SHOP = Shop("GCP")
+
+my_func = functions_framework.http(on_google(_SHOP.my_func))
+flakey_func = functions_framework.http(on_google(_SHOP.flakey_func))
+reserve_stock = functions_framework.http(on_google(_SHOP.reserve_stock))
+charge_card = functions_framework.http(on_google(_SHOP.charge_card))
+ship_order = functions_framework.http(on_google(_SHOP.ship_order))
+slow_func = functions_framework.http(on_google(_SHOP.slow_func))
+buggy_func = functions_framework.http(on_google(_SHOP.buggy_func))
+echo_meta = functions_framework.http(on_google(_SHOP.echo_meta))
+
+
+@functions_framework.http
+def plain_buggy_func(request: Any) -> str:
+    """Fail by its own fault, without the wrapper."""
+    raise ValueError("this function has a bug")

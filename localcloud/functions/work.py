@@ -1,0 +1,70 @@
+"""What the demo's functions do, the same on every cloud. They de-duplicate nothing: the ledger counts."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sidestep_function import Call
+
+Work = Callable[[Any, Call], dict[str, Any]]
+
+_LATENCY_SECONDS = 0.005
+_LONGEST_MS = 60_000
+
+
+class Shop:
+    """The functions as they run on one cloud; each result says where in `ranOn`."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+
+    def my_func(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """Greet, and give the input back."""
+        return {"message": f"Hello from {self._provider}", "input": payload, "ranOn": self._provider}
+
+    def flakey_func(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """Works wherever it is reached. On AWS it is not: the cloud fails every call of it."""
+        return {"message": "Worked this time", "input": payload, "ranOn": self._provider}
+
+    def reserve_stock(self, payload: Any, call: Call) -> dict[str, Any]:
+        """First step of the order workflow."""
+        return self._step(call, reservation={"order": _order(payload), "reserved": True})
+
+    def charge_card(self, payload: Any, call: Call) -> dict[str, Any]:
+        """Second step of the order workflow."""
+        amount = payload.get("amount", 0) if isinstance(payload, dict) else 0
+        return self._step(call, charge={"order": _order(payload), "amount": amount})
+
+    def ship_order(self, payload: Any, call: Call) -> dict[str, Any]:
+        """Third step of the order workflow."""
+        return self._step(call, shipment={"order": _order(payload), "shipped": True})
+
+    def slow_func(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """Take `delayMs` milliseconds, 60 s at most."""
+        delay = payload.get("delayMs", 0) if isinstance(payload, dict) else 0
+        if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= _LONGEST_MS:
+            raise ValueError(f"delayMs must be a number from 0 to {_LONGEST_MS}")
+        time.sleep(delay / 1000)
+        return {"sleptMs": delay, "ranOn": self._provider}
+
+    def buggy_func(self, _payload: Any, _call: Call) -> dict[str, Any]:
+        """Fail by its own fault."""
+        raise ValueError("this function has a bug")
+
+    def echo_meta(self, _payload: Any, call: Call) -> dict[str, Any]:
+        """Give back what came beside the payload."""
+        return {
+            "idempotencyKey": call.idempotency_key,
+            "attempt": call.attempt,
+            "notAfter": call.not_after,
+            "traceparent": call.traceparent,
+            "ranOn": self._provider,
+        }
+
+    def _step(self, call: Call, **result: Any) -> dict[str, Any]:
+        time.sleep(_LATENCY_SECONDS)
+        return result | {"ranOn": self._provider, "attempt": call.attempt}
+
+
+def _order(payload: Any) -> Any:
+    return payload.get("orderId") if isinstance(payload, dict) else None

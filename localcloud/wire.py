@@ -1,0 +1,249 @@
+"""One provider at the wire: its socket, its connections, and every request's way through the outages.
+
+The socket is made by hand, for two reasons. A refused provider must have no listening socket, and
+must come back on the same port: while it is refused a bound socket that does not listen holds the
+port, so that connections are refused and nobody else gets it. And a reset must be a reset: the
+connection is closed with a linger of zero, which makes the kernel send RST.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from localcloud.executor import Call, Reply
+from localcloud.outages import Outages
+from localcloud.vendor import Vendor
+
+log = logging.getLogger("sidestep.localcloud.wire")
+
+_BACKLOG = 1024
+_KEEPALIVE_SECONDS = 75.0
+_BIND_ATTEMPTS = 100
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class Front:
+    """Serves one vendor on one address: `open`, `sync` after each change of its outages, `close`."""
+
+    def __init__(self, vendor: Vendor, outages: Outages, host: str, port: int) -> None:
+        self.vendor = vendor
+        self.outages = outages
+        self.host = host
+        self.port = port
+        self._http: web.Server | None = None
+        self._server: asyncio.Server | None = None
+        self._held: socket.socket | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._syncs: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def listening(self) -> bool:
+        """Whether its port takes connections."""
+        return self._server is not None
+
+    async def open(self) -> None:
+        """Bind, and listen unless it is refused. Raises OSError if the port is taken."""
+        self._http = web.Server(
+            self._serve,
+            request_factory=self._request,
+            handler_cancellation=True,  # a caller that hangs up frees what waits for it
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            auto_decompress=False,  # signatures and limits are about the bytes as sent
+        )
+        self._held = self._bind()
+        self.port = self._held.getsockname()[1]
+        await self.sync()
+
+    async def sync(self) -> None:
+        """Make the socket what the outages say, at once, and come back when they will say otherwise."""
+        async with self._lock:
+            if self._closed:
+                return
+            if self.outages.refused():
+                await self._refuse()
+            else:
+                await self._listen()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            wait = self.outages.next_refusal_change()
+            if wait is not None:
+                # A hair later, so that the change has happened when it is looked at.
+                self._timer = asyncio.get_running_loop().call_later(max(wait, 0) + 0.001, self._sync_soon)
+
+    async def close(self) -> None:
+        """Close the socket and every connection, answered or not."""
+        async with self._lock:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+            if self._held is not None:
+                self._held.close()
+                self._held = None
+            if self._http is not None:
+                self._reset_all()
+                await self._http.shutdown(timeout=1.0)
+
+    def _sync_soon(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.sync())
+        self._syncs.add(task)
+        task.add_done_callback(self._syncs.discard)
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setblocking(False)
+            sock.bind((self.host, self.port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    async def _listen(self) -> None:
+        if self._server is None and self._http is not None and self._held is not None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._http, sock=self._held, backlog=_BACKLOG)
+            self._held = None
+
+    async def _refuse(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        for attempt in range(_BIND_ATTEMPTS):
+            try:
+                self._held = self._bind()
+                break
+            except OSError:  # uvloop closes the old socket on its next round
+                if attempt == _BIND_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.001)
+        self._reset_all()
+
+    def _reset_all(self) -> None:
+        if self._http is not None:
+            for connection in list(self._http.connections):
+                _reset(connection.transport)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: Any,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        limit = self.vendor.max_body
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            response = await _send(request, self.vendor.too_large(), close=True)
+            request.protocol.force_close()
+            return response
+        path, _, query = request.raw_path.partition("?")
+        call = Call(request.method, path, query, request.headers, body)
+        try:
+            return await self._through_outages(request, call)
+        finally:
+            # Whoever was answered has been settled already; the first word stands.
+            self.vendor.executor.lose(call)
+
+    async def _through_outages(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        delay, rule = self.outages.meet(self.vendor.function_of(call))
+        if delay > 0:
+            await asyncio.sleep(delay)
+        if rule is None:
+            return await self._deliver(request, call, await self.vendor.answer(call))
+        if rule.fault is not None:
+            return await _send(request, self.vendor.fault(rule.fault, rule.options))
+        if rule.kind in ("blackhole", "reset"):
+            if rule.kind == "reset":
+                _reset(request.transport)
+            return await _hang()
+        reply = await self.vendor.answer(call)
+        if call.run is None:  # it was turned away; what never ran cannot be lost or garbled
+            return await self._deliver(request, call, reply)
+        match rule.kind:
+            case "blackhole-after":
+                return await _hang()
+            case "reply-lost":
+                _reset(request.transport)
+                return await _hang()
+            case "truncated":
+                await _send_half(request, reply)
+                return await _hang()
+            case _:  # corrupt: the rules know no other kind that comes here
+                self.vendor.executor.lose(call)
+                return await _send(request, _corrupted(reply))
+
+    async def _deliver(self, request: web.BaseRequest, call: Call, reply: Reply) -> web.StreamResponse:
+        response = await _send(request, reply)
+        transport = request.transport
+        if transport is not None and not transport.is_closing():
+            self.vendor.executor.delivered(call)
+        return response
+
+
+async def _hang() -> web.StreamResponse:
+    """Wait until the connection goes away, which cancels the request."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError  # the future has no other end than cancellation
+
+
+async def _send(request: web.BaseRequest, reply: Reply, *, close: bool = False) -> web.StreamResponse:
+    response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+    response.headers.setdefault("Server", "localcloud")
+    if close:
+        response.force_close()
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+async def _send_half(request: web.BaseRequest, reply: Reply) -> None:
+    body = reply.body or b" " * 64
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()  # what was written goes out, then the end comes too early
+
+
+def _corrupted(reply: Reply) -> Reply:
+    """A whole answer whose JSON is broken: its second half is missing and no byte tells."""
+    return Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2] + b'"\x00{')
+
+
+def _reset(transport: asyncio.BaseTransport | None) -> None:
+    if transport is None:
+        return  # it is gone already
+    sock = transport.get_extra_info("socket")
+    # A duplicate descriptor reaches the same socket under every event loop.
+    with contextlib.suppress(OSError, AttributeError):
+        twin = socket.socket(fileno=os.dup(sock.fileno()))
+        try:
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        finally:
+            twin.close()
+    cast("asyncio.Transport", transport).abort()  # by duck: uvloop's transports are no subclass
