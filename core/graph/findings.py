@@ -63,26 +63,31 @@ def _escaped(found: re.Match[str]) -> str:
 class Findings:
     """The problems of one document, as they are found.
 
-    Belongs to one reading, in one thread. `quiet` leaves out hints and suggestions.
+    Belongs to one reading, in one thread. `quiet` leaves out hints and suggestions. Errors and hints are
+    bounded apart, so that hints never crowd an error out.
     """
 
     limits: Limits
     providers: tuple[str, ...] | None
     quiet: bool = False
-    found: list[tuple[Place, Problem]] = field(default_factory=list)
-    unlisted: int = 0
     errors: int = 0
+    hints: int = 0
+    _found: list[tuple[Place, Problem]] = field(default_factory=list)
     _work: int = SUGGESTION_WORK
 
     def error(self, place: Place, code: str, detail: str, mend: str = "") -> None:
         """Note an error at `place`."""
         self.errors += 1
-        self._note(place, Problem(pointer(place), code, detail, mend))
+        if self.errors <= self.limits.problems:
+            self._found.append((place, Problem(pointer(place), code, detail, mend)))
 
     def hint(self, place: Place, code: str, detail: str, mend: str = "") -> None:
         """Note something that refuses nothing."""
-        if not self.quiet:
-            self._note(place, Problem(pointer(place), code, detail, mend, severity="hint"))
+        if self.quiet:
+            return
+        self.hints += 1
+        if self.hints <= self.limits.problems:
+            self._found.append((place, Problem(pointer(place), code, detail, mend, severity="hint")))
 
     def closest(self, name: str, known: Iterable[str]) -> str | None:
         """The known name that was probably meant, if any.
@@ -90,7 +95,7 @@ class Findings:
         A match but for upper and lower case wins. The work over a whole document is bounded, so that a
         hostile one gets no suggestions rather than all of the CPU.
         """
-        if self.quiet or self._work < 0 or len(self.found) >= self.limits.problems:
+        if self.quiet or self._work < 0 or self.errors >= self.limits.problems:
             return None
         wanted = name.casefold()
         best, best_ratio = None, SIMILAR
@@ -118,24 +123,14 @@ class Findings:
     def in_order(self, document: Json) -> tuple[Problem, ...]:
         """What was found, in the document's order; what is missing from an object comes first in it."""
         ranks = _Ranks(document)
-        ordered = [problem for _, problem in sorted(self.found, key=lambda entry: ranks.of(entry[0]))]
-        if self.unlisted:
-            ordered.append(
-                Problem(
-                    "",
-                    "too-many-problems",
-                    f"{self.unlisted} more problems are not listed.",
-                    "Mend the listed ones and validate again.",
-                    severity="error" if self.errors else "hint",
-                )
-            )
+        ordered = [problem for _, problem in sorted(self._found, key=lambda entry: ranks.of(entry[0]))]
+        for severity, count in (("error", self.errors), ("hint", self.hints)):
+            unlisted = count - self.limits.problems
+            if unlisted > 0:
+                detail = f"{unlisted} more {severity}{'s are' if unlisted > 1 else ' is'} not listed."
+                mend = "Mend the listed ones and validate again."
+                ordered.append(Problem("", f"too-many-{severity}s", detail, mend, severity))
         return tuple(ordered)
-
-    def _note(self, place: Place, problem: Problem) -> None:
-        if len(self.found) < self.limits.problems:
-            self.found.append((place, problem))
-        else:
-            self.unlisted += 1
 
 
 class _Ranks:

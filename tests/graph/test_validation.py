@@ -125,8 +125,17 @@ def test_the_problems_that_are_listed_are_bounded() -> None:
     document = flow(*({} for _ in range(2_000)), startAt="")
     found = errors(document)
     assert len(found) == 1_001
-    assert found[-1].code == "too-many-problems"
-    assert found[-1].detail == "3001 more problems are not listed."
+    assert found[-1].code == "too-many-errors"
+    assert found[-1].detail == "3001 more errors are not listed."
+
+
+def test_hints_never_crowd_an_error_out() -> None:
+    fine = [task(f"s{n}", fallbackProvider="GCP", next=f"s{n + 1}") for n in range(1_200)]
+    document = flow(*fine, task("s1200", timeout=0))
+    assert [problem.pointer for problem in errors(document)] == ["/steps/1200/timeout"]
+    found = check(document)
+    assert [problem.severity for problem in found].count("error") == 1
+    assert (found[-1].code, found[-1].detail) == ("too-many-hints", "200 more hints are not listed.")
 
 
 def test_a_problem_quotes_no_control_character_and_no_endless_text() -> None:
