@@ -69,7 +69,7 @@ def _carried(address: IpAddress) -> tuple[IPv4Address, ...]:
         found.append(address.sixtofour)
     if address.teredo is not None:
         found.extend(address.teredo)
-    if any(address in network for network in NAT64) or int(address) >> 32 == 0:
+    if any(address in network for network in NAT64) or (int(address) >> 32 == 0 and not address.is_loopback):
         # The last 32 bits: NAT64, and the deprecated "IPv4-compatible" form.
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return tuple(found)
