@@ -130,9 +130,9 @@ def _task(fields: Fields, name: str, references: list[Reference]) -> TaskStep:
     if once and retries:
         fields.findings.hint(
             (*fields.place, "retries"),
-            "retries-run-again",
-            f"{fields.subject} is atMostOnce, and a retry after the function's own error runs it again.",
-            "Remove 'retries' unless an error of the function proves that nothing was done.",
+            "retries-limited",
+            f"{fields.subject} is atMostOnce, so 'retries' only follow failures that prove that nothing ran.",
+            "Declare other effects if the function may run again after its own error.",
         )
     return TaskStep(
         id=name,

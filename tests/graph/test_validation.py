@@ -69,7 +69,7 @@ HINTS = [
         "retries of atMostOnce",
         flow(task("a", effects="atMostOnce", retries=1)),
         "/steps/0/retries",
-        "retries-run-again",
+        "retries-limited",
     ),
     (
         "no default",
