@@ -158,10 +158,10 @@ def told_problem(problem: dict[str, Any], status: int) -> str:
         (str(problem[name]) for name in ("detail", "error", "title") if problem.get(name)),
         f"The server answered {status}.",
     )
-    details = problem.get("problems") or problem.get("errors")
-    lines = (
-        [told_detail(one) for one in details if isinstance(one, dict)] if isinstance(details, list) else []
-    )
+    details = problem.get("problems")
+    found = details if isinstance(details, list) else []
+    lines = [told_detail(one) for one in found if isinstance(one, dict)]
+    lines += [one for one in found if isinstance(one, str) and one not in sentence]
     return "\n".join((sentence, *(f"  {line}" for line in lines)))
 
 

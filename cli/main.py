@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from cli.commands import executions, providers, run, validate, workflows
+from cli.commands import executions, localcloud, providers, run, validate, workflows
 from cli.failures import FAILED, INTERRUPTED, Stop
 
 TRACEBACK = "SIDESTEP_TRACEBACK"
@@ -28,6 +28,7 @@ def build() -> typer.Typer:
     validate.register(app)
     workflows.register(app)
     providers.register(app)
+    localcloud.register(app)
     return app
 
 

@@ -16,3 +16,8 @@ LocalcloudUrl = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
 ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]
+Tethered = Annotated[
+    bool,
+    # For a parent that must not leave this process behind, however it dies itself.
+    typer.Option("--tethered", hidden=True, help="End when standard input ends."),
+]

@@ -56,7 +56,7 @@ def providers(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
         ("PROVIDER", "CONFIGURED", "IN FLIGHT", "CALLS", "FAILURES", "LAST FAILURE"),
         [
             (
-                str(row.get("name")),
+                str(row.get("provider")),
                 Text("yes", "green") if row.get("configured") else Text("no", "dim"),
                 str(row.get("inFlight", 0)),
                 str(row.get("calls", 0)),
@@ -75,8 +75,7 @@ def _last_failure(row: Mapping[str, Any]) -> str:
     if failed is None:
         return ""
     called = failed.get("target") or {}
-    when = failed.get("at") or telling.clock_of_ms(failed.get("atMs"))
-    return f"{telling.failure(failed)} ({telling.target(called)}, {when})"
+    return f"{telling.failure(failed)} ({telling.target(called)}, {failed.get('at')})"
 
 
 def workflows(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
@@ -85,7 +84,7 @@ def workflows(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
         ("WORKFLOW", "VERSION", "REGISTERED", "DIGEST"),
         [
             (
-                str(row.get("workflowId") or row.get("id")),
+                str(row.get("workflowId")),
                 str(row.get("version")),
                 str(row.get("createdAt") or ""),
                 str(row.get("digest") or "")[:12],
@@ -93,3 +92,66 @@ def workflows(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
             for row in rows
         ],
     )
+
+
+def clouds(providers: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """The providers of localcloud, and what ails them."""
+    return table(
+        ("PROVIDER", "PORT", "OUTAGES", "FUNCTIONS"),
+        [
+            (
+                name,
+                str(cloud.get("port")),
+                _outages(cloud.get("outages") or ()),
+                ", ".join(map(str, cloud.get("functions") or ())),
+            )
+            for name, cloud in providers.items()
+        ],
+    )
+
+
+def _outages(rules: Iterable[Mapping[str, Any]]) -> Text:
+    told = [str(rule.get("id")) + ("" if rule.get("on") else " (resting)") for rule in rules]
+    return Text(on_line(", ".join(told)), "red") if told else Text("none", "green")
+
+
+def runs(entries: Iterable[Mapping[str, Any]]) -> list[Text]:
+    """The ledger: every execution that really ran."""
+    return table(
+        ("NUMBER", "STARTED", "PROVIDER", "FUNCTION", "STATE", "REPLIED", "ATTEMPT", "IDEMPOTENCY KEY"),
+        [
+            (
+                str(run.get("sequence")),
+                telling.clock_of_ms(run.get("startedAt")),
+                str(run.get("provider")),
+                str(run.get("function")),
+                str(run.get("state")),
+                "open" if run.get("replied") is None else "yes" if run["replied"] else "no",
+                str(run.get("attempt") or ""),
+                str(run.get("idempotencyKey") or ""),
+            )
+            for run in entries
+        ],
+    )
+
+
+def ledger_summary(summary: Mapping[str, Any]) -> list[Text]:
+    """The ledger's counts, and what ran more than once."""
+    lines = table(
+        ("PROVIDER", "FUNCTION", "EXECUTIONS"),
+        [
+            (provider, function, str(counts.get("executions", 0)))
+            for provider, tally in (summary.get("providers") or {}).items()
+            for function, counts in (tally.get("functions") or {}).items()
+        ],
+    )
+    twice = summary.get("runTwice") or {}
+    lines.append(
+        Text(f"{summary.get('executions', 0)} executions of {summary.get('keys', 0)} idempotency keys")
+    )
+    lines.append(Text(f"{twice.get('keys', 0)} keys ran more than once"))
+    lines += [
+        Text(on_line(f"  {one.get('idempotencyKey')}  {one.get('executions')} times"))
+        for one in twice.get("listed") or ()
+    ]
+    return lines

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=499, help="How many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on after this one (a page's nextCursor).")] = None,
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
@@ -74,10 +74,12 @@ def get(
     workflow_id: WorkflowId,
     version: Annotated[int | None, typer.Option(min=1, help="Default: the newest.")] = None,
     server: Server = DEFAULT_SERVER,
+    as_json: AsJson = False,
 ) -> None:
-    """Print a registered definition, as JSON."""
+    """Print a registered definition, which is JSON; with --json, its version and digest around it."""
     from cli.client import Client, segment
     from cli.output import emit
 
     with Client(server) as client:
-        emit(client.get(f"/workflows/{segment(workflow_id)}", version=version))
+        kept = client.get(f"/workflows/{segment(workflow_id)}", version=version)
+    emit(kept if as_json else kept["definition"])

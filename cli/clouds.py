@@ -1,0 +1,78 @@
+"""Starting localcloud: alone, or for a server in the same process."""
+
+import asyncio
+import errno
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from cli.failures import FAILED, Stop, usage
+from cli.output import emit, say
+from cli.tether import tether, until_signalled
+from localcloud.app import LocalCloud
+from localcloud.loading import FunctionsError
+from localcloud.settings import LocalCloudSettings
+
+
+def prepare(port: int, functions: str | None = None) -> LocalCloud:
+    """A local cloud that is not started yet."""
+    directory = None if functions is None else Path(functions)
+    if directory is not None and not directory.is_dir():
+        raise usage(f"{functions} is no folder of functions.")
+    return LocalCloud(LocalCloudSettings(port=port, functions=directory))
+
+
+async def start(cloud: LocalCloud, option: str) -> None:
+    """Start it. Raises Stop with a sentence where a port is taken or the functions cannot be used."""
+    try:
+        await cloud.start()
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE:
+            raise Stop(f"localcloud cannot listen: {problem.strerror or problem}.") from problem
+        first = cloud.settings.port
+        raise Stop(
+            f"localcloud needs the ports {first} to {first + 3}, and one of them is taken. "
+            f"Choose others with {option}, or end what uses them.",
+            FAILED,
+        ) from problem
+    except FunctionsError as problem:
+        raise usage(f"The functions cannot be used: {problem}") from problem
+
+
+def described(cloud: LocalCloud) -> list[Text]:
+    """Where its four servers are."""
+    places = [("control", cloud.control_url), *cloud.urls.items()]
+    return [Text.assemble("  ", (f"{name:<8}", "bold"), url) for name, url in places]
+
+
+def run_alone(*, port: int, functions: str | None, as_json: bool, tethered: bool) -> None:
+    """Run localcloud until SIGINT or SIGTERM."""
+    asyncio.run(_serve(prepare(port, functions), as_json=as_json, tethered=tethered))
+
+
+async def _serve(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:
+    with until_signalled() as asked:
+        if tethered:
+            tether()
+        await start(cloud, "--port")
+        try:
+            if as_json:
+                emit(_document(cloud))
+            else:
+                _print(cloud)
+            await asked.wait()
+        finally:
+            await cloud.stop()
+
+
+def _document(cloud: LocalCloud) -> dict[str, Any]:
+    return {"control": cloud.control_url, "providers": dict(cloud.urls), "environment": cloud.environment()}
+
+
+def _print(cloud: LocalCloud) -> None:
+    say(Text("localcloud is up", "bold green"), *described(cloud), "")
+    say("Point a Sidestep server at it with:", "")
+    say(*(f"export {name}={shlex.quote(value)}" for name, value in cloud.environment().items()))
+    say("", "Ctrl-C ends it.")

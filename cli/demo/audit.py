@@ -1,0 +1,197 @@
+"""What became of every order: the journals, as the API tells them, against the clouds' own ledgers.
+
+- Lost: acknowledged to the client, and not completed.
+- Run twice: a step's idempotency key that ran more than once by the ledgers. It is explained where each run
+  is an attempt of the journal, no attempt ran twice, and every run but the one whose answer was used is
+  recorded as ambiguous (it may have run) or as the function's own error.
+- Unproven: a completed step whose key is in no ledger. There must be none.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cli.demo.board import Board, middle
+
+Run = Mapping[str, Any]
+View = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Double:
+    """A key that ran more than once: whose it is, where it ran, and how the journal explains that."""
+
+    execution_id: str
+    step_id: str
+    idempotency_key: str
+    ran: tuple[str, ...]
+    why: str
+    explained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What one outage cost: how many orders went around it, and the milliseconds that this added."""
+
+    name: str
+    failed_over: int
+    added_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The demo's result. Milliseconds are medians over orders, from sending to the answer."""
+
+    seconds: float
+    submitted: int
+    acknowledged: int
+    completed: int
+    failed_over: int
+    lost: tuple[str, ...]
+    run_twice: tuple[Double, ...]
+    unproven: tuple[str, ...]
+    healthy_ms: float | None
+    added_ms: float | None
+    outages: tuple[Outage, ...]
+    ran: Mapping[str, int]
+    shown: str | None
+
+    @property
+    def good(self) -> bool:
+        """True when nothing was lost, every order completed, and every double is explained."""
+        return (
+            self.submitted == self.acknowledged == self.completed
+            and not self.lost
+            and not self.unproven
+            and all(double.explained for double in self.run_twice)
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The summary as JSON, in camelCase."""
+        return {"ok": self.good, **{_camel(name): _told(value) for name, value in asdict(self).items()}}
+
+
+def audit(board: Board, views: Mapping[str, View], runs: Sequence[Run], seconds: float) -> Summary:
+    """Compare what was acknowledged with the executions (by id) and the ledgers."""
+    completed = {name for name, view in views.items() if view.get("status") == "COMPLETED"}
+    by_key: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.get("idempotencyKey") and run.get("state") != "refused":
+            by_key[str(run["idempotencyKey"])].append(run)
+    attempts = _attempts(views.values())
+    return Summary(
+        seconds=round(seconds, 1),
+        submitted=board.submitted,
+        acknowledged=len(board.acknowledged),
+        completed=len(completed),
+        failed_over=sum(bool(view.get("failedOver")) for view in views.values()),
+        lost=tuple(sorted(set(board.acknowledged) - completed)),
+        run_twice=tuple(
+            _double(key, ran, attempts.get(key, ())) for key, ran in by_key.items() if len(ran) > 1
+        ),
+        unproven=tuple(sorted(_unproven(views.values(), by_key))),
+        healthy_ms=board.healthy_median(),
+        added_ms=board.added(),
+        outages=_outages(board),
+        ran=Counter(str(run.get("provider")) for ran in by_key.values() for run in ran),
+        shown=_most_telling(views.values()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    execution_id: str
+    step_id: str
+    call: Mapping[str, Any]
+
+
+def _attempts(views: Iterable[View]) -> dict[str, tuple[_Attempt, ...]]:
+    found: defaultdict[str, list[_Attempt]] = defaultdict(list)
+    for view in views:
+        for visit in view.get("steps") or ():
+            for call in visit.get("attempts") or ():
+                attempt = _Attempt(str(view["executionId"]), str(visit["stepId"]), call)
+                found[str(call["idempotencyKey"])].append(attempt)
+    return {key: tuple(attempts) for key, attempts in found.items()}
+
+
+def _double(key: str, ran: Sequence[Run], attempts: Sequence[_Attempt]) -> Double:
+    """A key that ran more than once, with the journal's explanation."""
+    recorded = {int(one.call["attempt"]): one.call for one in attempts}
+    # A ledger has the attempt's number as the function received it.
+    numbers = [int(run["attempt"] or 0) for run in ran]
+    known = all(number in recorded for number in numbers)
+    once = len(set(numbers)) == len(numbers)
+    extra = [recorded[number] for number in numbers if number in recorded and not _answered(recorded[number])]
+    told = len(extra) >= len(numbers) - 1 and all(_may_have_run(call) for call in extra)
+    why = "; ".join(
+        f"#{call['attempt']} {call['provider']} {call.get('signal') or call['status']}, "
+        f"executed {call['executed']}"
+        for call in extra
+    )
+    first = attempts[0] if attempts else None
+    return Double(
+        execution_id=first.execution_id if first else "",
+        step_id=first.step_id if first else "",
+        idempotency_key=key,
+        ran=tuple(f"#{run['attempt']} {run['provider']}" for run in ran),
+        why=why or "the journal knows nothing of it",
+        explained=known and once and told,
+    )
+
+
+def _answered(call: Mapping[str, Any]) -> bool:
+    return call.get("status") == "COMPLETED"
+
+
+def _may_have_run(call: Mapping[str, Any]) -> bool:
+    return call.get("executed") in {"MAYBE", "YES"}
+
+
+def _unproven(views: Iterable[View], by_key: Mapping[str, Sequence[Run]]) -> Iterator[str]:
+    for view in views:
+        for visit in view.get("steps") or ():
+            answered = [call for call in visit.get("attempts") or () if _answered(call)]
+            if any(str(call["idempotencyKey"]) not in by_key for call in answered):
+                yield f"{view['executionId']} {visit['stepId']}"
+
+
+def _outages(board: Board) -> tuple[Outage, ...]:
+    over = [done for done in board.finished.values() if done.failed_over and done.phase.out]
+    healthy = board.healthy_median()
+    outages = []
+    for name in dict.fromkeys(done.phase.name for done in over):
+        took = [done.elapsed_ms for done in over if done.phase.name == name]
+        middling = middle(took)
+        added = None if healthy is None or middling is None else middling - healthy
+        outages.append(Outage(name, len(took), added))
+    return tuple(outages)
+
+
+def _most_telling(views: Iterable[View]) -> str | None:
+    """The execution with the most to tell: the most clouds, then the most attempts."""
+    best: tuple[tuple[int, int], str] | None = None
+    for view in views:
+        calls = [call for visit in view.get("steps") or () for call in visit.get("attempts") or ()]
+        rank = (len({call["provider"] for call in calls}), len(calls))
+        if best is None or rank > best[0]:
+            best = (rank, str(view["executionId"]))
+    return None if best is None else best[1]
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _told(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {_camel(str(name)): _told(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_told(part) for part in value]
+        case float():
+            return round(value, 1)
+        case _:
+            return value

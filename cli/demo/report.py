@@ -1,0 +1,108 @@
+"""The demo in plain lines: one a second while it runs, and the summary at its end."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from cli.account import account
+from cli.demo.audit import Double, Summary
+from cli.demo.board import Board
+from cli.demo.screen import HEADINGS, milliseconds, signed
+from cli.output import on_line
+
+SHOWN_DOUBLES = 10
+SHOWN_LOST = 10
+
+
+def second(board: Board) -> str:
+    """How it stands, on one line."""
+    rates = "  ".join(
+        f"{lane.name} {lane.rate():.0f}/s{'' if lane.state == 'up' else f' ({lane.state})'}"
+        for lane in board.lanes.values()
+    )
+    return (
+        f"{min(board.elapsed, board.seconds):4.0f} s  sent {board.submitted}  completed {board.completed}  "
+        f"failed over {board.failed_over}  in flight {board.in_flight}  |  answered: {rates}"
+    )
+
+
+def summary(result: Summary, view: Mapping[str, Any] | None, *, width: int | None) -> list[Text]:
+    """The end of the demo: what the ledgers and the journals say, and one order's story."""
+    lines = [
+        Text("What became of the orders", "bold"),
+        _fact("submitted", str(result.submitted)),
+        _fact("completed", str(result.completed), "green"),
+        _fact("failed over", f"{result.failed_over}", "yellow"),
+        *_outages(result),
+        *_twice(result.run_twice),
+    ]
+    if result.unproven:
+        lines.append(
+            _fact("unproven", f"{len(result.unproven)} completed steps are in no ledger", "bold red")
+        )
+    ran = ", ".join(f"{name} {result.ran.get(short, 0)}" for short, name in HEADINGS.items())
+    lines.append(_fact("ran, by ledger", ran))
+    if view is not None:
+        lines += [
+            Text(),
+            Text("One order, attempt by attempt", "bold"),
+            *account(view, width=width, payloads=False),
+        ]
+    return [*lines, Text(), *_verdict(result)]
+
+
+def _fact(name: str, value: str, style: str = "") -> Text:
+    return Text.assemble("  ", (f"{name:<16}", "dim"), (value, style))
+
+
+def _outages(result: Summary) -> list[Text]:
+    lines = [
+        _fact(
+            "added time",
+            f"{signed(result.added_ms)} for orders that failed over; others took {_healthy(result)}",
+        )
+    ]
+    lines += [
+        _fact("", f"{signed(one.added_ms):>8}  {one.name}  ({one.failed_over} orders)")
+        for one in result.outages
+    ]
+    return lines
+
+
+def _healthy(result: Summary) -> str:
+    return f"{milliseconds(result.healthy_ms)} (medians)"
+
+
+def _twice(doubles: Sequence[Double]) -> list[Text]:
+    unexplained = sum(not double.explained for double in doubles)
+    if not doubles:
+        return [_fact("run twice", "0 by the ledgers", "green")]
+    how = f"{unexplained} without an explanation" if unexplained else "each explained by its journal"
+    lines = [
+        _fact("run twice", f"{len(doubles)} by the ledgers, {how}", "bold red" if unexplained else "yellow")
+    ]
+    ordered = sorted(doubles, key=lambda double: double.explained)
+    lines += [
+        _fact(
+            "", on_line(f"{one.execution_id} {one.step_id}: ran as {', '.join(one.ran)}; journal: {one.why}")
+        )
+        for one in ordered[:SHOWN_DOUBLES]
+    ]
+    if len(doubles) > SHOWN_DOUBLES:
+        lines.append(_fact("", f"and {len(doubles) - SHOWN_DOUBLES} more (--json lists all)"))
+    return lines
+
+
+def _verdict(result: Summary) -> list[Text]:
+    if result.good:
+        return [Text(f"lost 0   completed {result.completed} of {result.submitted}", "bold green")]
+    lines = [
+        Text(f"lost {len(result.lost)}   completed {result.completed} of {result.submitted}", "bold red")
+    ]
+    if result.submitted > result.acknowledged:
+        lines.append(
+            Text(f"  {result.submitted - result.acknowledged} orders were never acknowledged", "red")
+        )
+    lines += [Text(f"  {on_line(name)}", "red") for name in result.lost[:SHOWN_LOST]]
+    return lines
