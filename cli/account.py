@@ -78,13 +78,12 @@ def _remarks(visit: Mapping[str, Any]) -> list[Text]:
         caught = " (caught)" if visit.get("caught") else ""
         cause = visit.get("cause")
         said = f"{visit['error']}: {cause}" if cause else str(visit["error"])
-        remarks.append(Text(telling.shorten(said, 300) + caught, "red"))
+        remarks.append(Text(telling.shorten(on_line(said), 300) + caught, "red"))
     elif visit.get("status") == "CANCELLED" and visit.get("cause"):
-        remarks.append(Text(telling.shorten(str(visit["cause"]), 300), "yellow"))
+        remarks.append(Text(telling.shorten(on_line(str(visit["cause"])), 300), "yellow"))
     if visit.get("status") == "PARKED":
-        remarks.append(
-            Text(f"needs a person: {telling.shorten(str(visit.get('parkedBecause')), 300)}", "magenta")
-        )
+        why = telling.shorten(on_line(str(visit.get("parkedBecause"))), 300)
+        remarks.append(Text(f"needs a person: {why}", "magenta"))
     if visit.get("status") == "RUNNING" and visit.get("wakeAt"):
         remarks.append(Text(f"goes on at {telling.clock(visit['wakeAt'])} UTC", "cyan"))
     return remarks
@@ -92,7 +91,7 @@ def _remarks(visit: Mapping[str, Any]) -> list[Text]:
 
 def _error(error: Mapping[str, Any]) -> Text:
     where = f" in step {on_line(str(error['stepId']))}" if error.get("stepId") else ""
-    cause = f": {telling.shorten(str(error['cause']), 2_000)}" if error.get("cause") else ""
+    cause = f": {telling.shorten(on_line(str(error['cause'])), 2_000)}" if error.get("cause") else ""
     return Text.assemble(("error", "bold red"), f"{where}  {on_line(str(error.get('error')))}{cause}")
 
 

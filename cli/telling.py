@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cli.output import on_line
+from cli.output import clean, on_line
 
 Json = Mapping[str, Any]
 
@@ -107,7 +107,7 @@ def failure(call: Json) -> str:
     signal, error, cause = (str(call.get(name) or "") for name in ("signal", "error", "cause"))
     status = _STATUS.match(cause)
     if signal == "function-error":
-        return shorten(f"failed, {error}: {cause}" if cause else f"failed, {error}")
+        return shorten(on_line(f"failed, {error}: {cause}" if cause else f"failed, {error}"))
     if signal in {"provider-error", "gateway-error"} and status:
         return f"answered {status.group(1)}"
     said = _PHRASES.get(signal) or signal.replace("-", " ") or error or "failed"
@@ -184,7 +184,6 @@ def clock_of_ms(at_ms: object) -> str:
 
 
 def shorten(text: str, limit: int = _LONG_TEXT) -> str:
-    """`text` on one line, at most `limit` characters, leading spaces kept."""
-    lead = text[: len(text) - len(text.lstrip())]
-    flat = lead + on_line(text)
+    """`text`, with no line end in it, at most `limit` characters."""
+    flat = clean(text.replace("\n", " "))
     return flat if len(flat) <= limit else flat[: limit - 3].rstrip() + "..."

@@ -94,7 +94,7 @@ def audit(board: Board, views: Mapping[str, View], runs: Sequence[Run], seconds:
         healthy_ms=board.healthy_median(),
         added_ms=board.added(),
         outages=_outages(board),
-        ran=Counter(str(run.get("provider")) for ran in by_key.values() for run in ran),
+        ran=dict(Counter(str(run.get("provider")) for ran in by_key.values() for run in ran)),
         shown=_most_telling(views.values()),
     )
 

@@ -1,0 +1,205 @@
+"""What people read of executions: attempts, durations, events."""
+
+import pytest
+
+from cli import telling
+from cli.account import account
+from cli.output import clean, on_line
+
+TIMED_OUT = {
+    "attempt": 1,
+    "provider": "AWS",
+    "region": "eu-west-1",
+    "functionId": "charge",
+    "status": "FAILED",
+    "durationMs": 1204.2,
+    "executed": "MAYBE",
+    "scope": "provider",
+    "signal": "read-timeout",
+    "error": "Sidestep.Timeout",
+    "cause": "no answer in time; it may have run",
+}
+ANSWERED = {
+    "attempt": 2,
+    "provider": "GCP",
+    "region": None,
+    "functionId": "charge",
+    "status": "COMPLETED",
+    "durationMs": 41.0,
+    "executed": "YES",
+}
+STEP = {
+    "stepId": "charge",
+    "visit": "charge",
+    "type": "TASK",
+    "status": "COMPLETED",
+    "failedOver": True,
+    "attempts": [TIMED_OUT, ANSWERED],
+}
+VIEW = {
+    "executionId": "x1",
+    "workflowId": "pay",
+    "status": "COMPLETED",
+    "failedOver": True,
+    "startedAt": "2025-11-21T01:02:03.000Z",
+    "updatedAt": "2025-11-21T01:02:04.250Z",
+    "steps": [STEP],
+    "output": {"paid": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (0.4, "0.000 s"),
+        (4, "0.004 s"),
+        (41, "0.04 s"),
+        (994, "0.99 s"),
+        (1204, "1.2 s"),
+        (59_900, "59.9 s"),
+        (60_000, "1 min 0 s"),
+        (125_000, "2 min 5 s"),
+        (None, ""),
+    ],
+)
+def test_a_duration_is_told_with_the_digits_that_matter(ms: float | None, said: str) -> None:
+    assert telling.duration(ms) == said
+
+
+def test_an_attempt_says_where_it_went_what_happened_and_whether_it_may_have_run() -> None:
+    assert telling.attempt(TIMED_OUT).plain == "#1 AWS eu-west-1 charge  timed out after 1.2 s, may have run"
+    assert telling.attempt(ANSWERED).plain == "#2 GCP charge  ok 0.04 s"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"status": "RUNNING"}, "under way"),
+        ({"status": "INTERRUPTED", "executed": "MAYBE"}, "interrupted, its server ended, may have run"),
+        ({"status": "ABANDONED", "cause": "cancelled"}, "given up (cancelled), may have run"),
+        (
+            {"status": "FAILED", "signal": "connect-refused", "executed": "NO", "durationMs": 2},
+            "connection refused after 0.002 s, did not run",
+        ),
+        (
+            {
+                "status": "FAILED",
+                "signal": "provider-error",
+                "cause": "status 503: the provider failed",
+                "executed": "MAYBE",
+                "durationMs": 12,
+            },
+            "answered 503 after 0.01 s, may have run",
+        ),
+        (
+            {
+                "status": "FAILED",
+                "signal": "function-error",
+                "scope": "function",
+                "executed": "YES",
+                "error": "CardDeclined",
+                "cause": "no funds",
+                "durationMs": 30,
+            },
+            "failed, CardDeclined: no funds after 0.03 s",
+        ),
+        (
+            {"status": "FAILED", "signal": "a-signal-of-the-future", "executed": "NO", "durationMs": 1},
+            "a signal of the future after 0.001 s, did not run",
+        ),
+    ],
+)
+def test_every_way_to_end_is_told_in_words(call: dict[str, object], said: str) -> None:
+    call = {"attempt": 1, "provider": "AWS", "functionId": "f", **call}
+    assert telling.attempt(call).plain == f"#1 AWS f  {said}"
+
+
+def test_attempts_of_a_step_share_a_line_where_there_is_room_and_else_take_one_each() -> None:
+    wide = [line.plain for line in account(VIEW, width=None)]
+    assert (
+        "  charge  COMPLETED  #1 AWS eu-west-1 charge  timed out after 1.2 s, may have run"
+        "  ->  #2 GCP charge  ok 0.04 s"
+    ) in wide
+    narrow = [line.plain for line in account(VIEW, width=90)]
+    assert "  charge  COMPLETED  #1 AWS eu-west-1 charge  timed out after 1.2 s, may have run" in narrow
+    assert "                     -> #2 GCP charge  ok 0.04 s" in narrow
+    assert all(len(line) <= 90 for line in narrow)
+
+
+def test_an_account_begins_with_how_the_execution_stands() -> None:
+    first, second, *_ = (line.plain for line in account(VIEW))
+    assert first == "x1  pay"
+    assert second == "COMPLETED in 1.2 s, failed over  started 2025-11-21T01:02:03.000Z"
+
+
+def test_a_failed_execution_tells_its_error_and_a_parked_step_what_it_needs() -> None:
+    view = {
+        **VIEW,
+        "status": "FAILED",
+        "output": None,
+        "error": {"error": "CardDeclined", "cause": "no\nfunds", "stepId": "charge"},
+        "steps": [
+            {**STEP, "status": "FAILED", "error": "CardDeclined", "cause": "no funds", "caught": True},
+            {**STEP, "visit": "ship", "status": "PARKED", "parkedBecause": "it may have run"},
+        ],
+    }
+    told = "\n".join(line.plain for line in account(view))
+    assert "CardDeclined: no funds (caught)" in told
+    assert "needs a person: it may have run" in told
+    assert "error in step charge  CardDeclined: no funds" in told
+
+
+def test_a_view_of_another_version_is_told_as_far_as_it_is_understood() -> None:
+    assert account({}) != []
+    assert account({"steps": [{"attempts": [{}]}]}) != []
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            {
+                "type": "ATTEMPT_STARTED",
+                "details": {"attempt": 1, "target": {"provider": "AWS", "functionId": "f"}},
+            },
+            "#1 AWS f",
+        ),
+        (
+            {
+                "type": "FAILED_OVER",
+                "details": {
+                    "fromTarget": {"provider": "AWS", "functionId": "f"},
+                    "toTarget": {"provider": "GCP", "functionId": "f"},
+                    "reason": "it was refused",
+                },
+            },
+            "AWS f -> GCP f  (it was refused)",
+        ),
+        (
+            {
+                "type": "ATTEMPT_FAILED",
+                "details": {
+                    "attempt": 1,
+                    "durationMs": 700,
+                    "outcome": {"signal": "read-timeout", "executed": "MAYBE"},
+                },
+            },
+            "#1 timed out after 0.70 s, may have run",
+        ),
+        (
+            {"type": "RETRY_SCHEDULED", "details": {"wakeAt": 3_723_004, "reason": "why"}},
+            "at 01:02:03.004  (why)",
+        ),
+        ({"type": "WORKFLOW_FAILED", "details": {"error": "E", "cause": "c"}}, "E  c"),
+    ],
+)
+def test_an_event_is_one_line(event: dict[str, object], said: str) -> None:
+    event = {"timestamp": "2025-11-21T01:02:03.004Z", "stepId": "charge", **event}
+    assert telling.event(event).plain == f"01:02:03.004  {event['type']:<20}  charge  {said}"
+
+
+def test_text_from_strangers_cannot_reach_the_terminal_as_control_characters() -> None:
+    hostile = "a\x1b[31mred\x07\u202eb\r\n\tc\x9b"
+    assert clean(hostile) == "a\ufffd[31mred\ufffd\ufffdb\ufffd\n\tc\ufffd"
+    assert len(clean(hostile)) == len(hostile)
+    assert on_line("a\n\n b\r\tc") == "a b c"
