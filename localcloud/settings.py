@@ -1,5 +1,6 @@
 """What a local cloud is made of: addresses, credentials, limits. Plain values with working defaults."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,11 @@ class GcpSettings:
 
 @dataclass(frozen=True, slots=True)
 class AzureSettings:
-    """Azure Functions. The 230 s are the documented limit of an HTTP trigger's front end."""
+    """Azure Functions.
+
+    `function_key` is the host's default key, good for every function; `function_keys` adds keys of one
+    function each. The 230 s are the documented limit of an HTTP trigger's front end.
+    """
 
     region: str = "westeurope"
     function_key: str = field(default=_DEMO_FUNCTION_KEY, repr=False)
@@ -52,6 +57,7 @@ class AzureSettings:
     client_id: str = "sidestep"
     client_secret: str = field(default=_DEMO_CLIENT_SECRET, repr=False)
     audience: str = "api://localcloud"
+    function_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 230.0
     token_seconds: float = 3600.0
 

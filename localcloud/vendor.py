@@ -67,5 +67,8 @@ class Vendor(Protocol):
     def fault(self, name: str, options: FaultOptions) -> Reply:
         """One of its errors (a name of `faults.statuses`) in its own words."""
 
+    async def stop(self, grace: float) -> None:
+        """End its threads, waiting at most `grace` seconds for functions that still run."""
+
     def too_large(self) -> Reply:
         """Its answer to a body over `max_body`."""

@@ -31,16 +31,15 @@ _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class Front:
-    """Serves one vendor on one address: `open`, `sync` after each change of its outages, `close`."""
+    """Serves one vendor on one bound socket: `open`, `sync` after each change of its outages, `close`."""
 
-    def __init__(self, vendor: Vendor, outages: Outages, host: str, port: int) -> None:
+    def __init__(self, vendor: Vendor, outages: Outages, bound: socket.socket) -> None:
         self.vendor = vendor
         self.outages = outages
-        self.host = host
-        self.port = port
+        self.host, self.port = bound.getsockname()[:2]
         self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
-        self._held: socket.socket | None = None
+        self._held: socket.socket | None = bound
         self._timer: asyncio.TimerHandle | None = None
         self._syncs: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
@@ -52,7 +51,7 @@ class Front:
         return self._server is not None
 
     async def open(self) -> None:
-        """Bind, and listen unless it is refused. Raises OSError if the port is taken."""
+        """Listen, unless it is refused."""
         self._http = web.Server(
             self._serve,
             request_factory=self._request,
@@ -61,8 +60,6 @@ class Front:
             keepalive_timeout=_KEEPALIVE_SECONDS,
             auto_decompress=False,  # signatures and limits are about the bytes as sent
         )
-        self._held = self._bind()
-        self.port = self._held.getsockname()[1]
         await self.sync()
 
     async def sync(self) -> None:
@@ -103,18 +100,6 @@ class Front:
         self._syncs.add(task)
         task.add_done_callback(self._syncs.discard)
 
-    def _bind(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setblocking(False)
-            sock.bind((self.host, self.port))
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
     async def _listen(self) -> None:
         if self._server is None and self._http is not None and self._held is not None:
             loop = asyncio.get_running_loop()
@@ -128,7 +113,7 @@ class Front:
         self._server = None
         for attempt in range(_BIND_ATTEMPTS):
             try:
-                self._held = self._bind()
+                self._held = bind(self.host, self.port)
                 break
             except OSError:  # uvloop closes the old socket on its next round
                 if attempt == _BIND_ATTEMPTS - 1:
@@ -202,6 +187,19 @@ class Front:
         if transport is not None and not transport.is_closing():
             self.vendor.executor.delivered(call)
         return response
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to an address; port 0 takes a free one. Raises OSError if the port is taken."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 async def _hang() -> web.StreamResponse:

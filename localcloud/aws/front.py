@@ -93,6 +93,10 @@ class AwsFront:
             f"Request must be smaller than {_MAX_PAYLOAD} bytes for the InvokeFunction operation",
         ).reply()
 
+    async def stop(self, grace: float) -> None:
+        """End its threads."""
+        await self.executor.stop(grace)
+
     async def _invoke(self, call: Call, given: str, request_id: str) -> Reply:
         function, named, version = self._find(call, given)
         invocation = call.headers.get("X-Amz-Invocation-Type", "RequestResponse")

@@ -1,0 +1,42 @@
+"""`python -m localcloud`: the clouds on loopback, alone, until Ctrl-C."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from localcloud.app import LocalCloud, serve
+from localcloud.loading import FunctionsError
+from localcloud.settings import LocalCloudSettings
+
+
+def main() -> int:
+    """Read the arguments and serve. Returns 0 after a signal, 2 where it cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=4100, help="the control port; 0 takes free ones")
+    parser.add_argument("--functions", type=Path, help="a directory with aws/, gcp/ and azure/")
+    parser.add_argument("--env-file", type=Path, help="write what points a server here (mode 0600)")
+    given = parser.parse_args()
+
+    def ready(cloud: LocalCloud) -> None:
+        if given.env_file is not None:
+            given.env_file.touch(mode=0o600)
+            given.env_file.chmod(0o600)
+            lines = (f"{name}={value}\n" for name, value in cloud.environment().items())
+            given.env_file.write_text("".join(lines), encoding="utf-8")
+        for name, url in [("control", cloud.control_url), *cloud.urls.items()]:
+            sys.stdout.write(f"{name:8} {url}\n")
+        sys.stdout.flush()
+
+    settings = LocalCloudSettings(host=given.host, port=given.port, functions=given.functions)
+    try:
+        asyncio.run(serve(settings, ready))
+    except (OSError, FunctionsError) as error:
+        sys.stderr.write(f"localcloud: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
