@@ -1,0 +1,303 @@
+"""What can be set, from the environment and a TOML file; the environment wins.
+
+`SIDESTEP_PORT=3001`, `SIDESTEP_PROVIDERS__AWS__REGION=eu-west-1`, or in `sidestep.toml` (another file:
+`SIDESTEP_CONFIG`) `port = 3001` and a table `[providers.aws]`. Lists are JSON, or words between commas.
+A mistake is a `ConfigurationError` in a sentence; the value that was found is never repeated.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from api.limits import Limits
+from core.engine.settings import EngineSettings
+from core.errors import ConfigurationError
+
+PREFIX = "SIDESTEP_"
+CONFIG_VARIABLE = "SIDESTEP_CONFIG"
+CONFIG_FILE = "sidestep.toml"
+MAX_CONFIG_BYTES = 1 << 20
+
+NOT_CONFIGURED = {
+    "AWS": "AWS is not configured: set SIDESTEP_PROVIDERS__AWS__REGION.",
+    "GCP": "GCP is not configured: set SIDESTEP_PROVIDERS__GCP__PROJECT and ..__LOCATION.",
+    "AZURE": "AZURE is not configured: set SIDESTEP_PROVIDERS__AZURE__BASE_URL.",
+    "HTTP": "HTTP is not configured: set SIDESTEP_PROVIDERS__HTTP__ORIGINS.",
+}
+"""What to say of a provider without settings."""
+
+
+def _words(value: Any) -> Any:
+    """A list that is written as JSON, or as words between commas."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ValueError("this is not a JSON list") from None
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Milliseconds = Annotated[int, Field(gt=0, le=600_000)]
+
+
+class Section(BaseModel):
+    """A table of settings; unknown names are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ProviderSection(Section):
+    """What every provider has: limits of its connections (defaults: failover.md), and private networks.
+
+    `allow_private_origins` lists origins whose names may resolve to private addresses.
+    """
+
+    connect_timeout_ms: Milliseconds | None = None
+    tls_timeout_ms: Milliseconds | None = None
+    keepalive_ms: Milliseconds | None = None
+    max_connections: Annotated[int, Field(gt=0, le=65_536)] | None = None
+    max_response_bytes: Annotated[int, Field(gt=0, le=1 << 30)] | None = None
+    allow_private_origins: Words = ()
+    ca_file: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """What was set, secrets in the clear: for the provider's own configuration and nothing else."""
+        return {name: _revealed(value) for name, value in self if name in self.model_fields_set}
+
+
+def _revealed(value: Any) -> Any:
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case BaseModel():
+            return {name: _revealed(inner) for name, inner in value}
+        case dict():
+            return {name: _revealed(inner) for name, inner in value.items()}
+        case _:
+            return value
+
+
+class AwsSection(ProviderSection):
+    """AWS Lambda. Without keys, boto3's credential chain (and `profile` in it) is used."""
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    profile: str | None = None
+    regions: Words = ()
+    accounts: Words = ()
+
+
+class GcpSection(ProviderSection):
+    """Google Cloud Functions and Cloud Run."""
+
+    project: str | None = None
+    location: str | None = None
+    base_url: str | None = None
+    credentials_file: str | None = None
+    origins: Words = ()
+    auth: Literal["auto", "adc", "none"] = "auto"
+    audience: str | None = None
+    resolve: bool = True
+    functions_endpoint: str | None = None
+
+
+class AzureSection(ProviderSection):
+    """Azure Functions."""
+
+    base_url: str | None = None
+    apps: dict[str, str] = Field(default_factory=dict)
+    function_key: SecretStr | None = None
+    function_keys: dict[str, SecretStr] = Field(default_factory=dict)
+    entra_scope: str | None = None
+    route_prefix: str = "api"
+
+
+class ServiceSection(Section):
+    """A registered HTTP service."""
+
+    url: str
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class HttpSection(ProviderSection):
+    """Plain HTTP: origins that may be called by URL, and services that are called by name."""
+
+    origins: Words = ()
+    services: dict[str, ServiceSection] = Field(default_factory=dict)
+
+
+class ProvidersSection(Section):
+    """A provider without a section is not configured."""
+
+    aws: AwsSection | None = None
+    gcp: GcpSection | None = None
+    azure: AzureSection | None = None
+    http: HttpSection | None = None
+
+    def plain(self) -> dict[str, dict[str, Any]]:
+        """The configured providers' settings by name, secrets in the clear."""
+        sections = {"AWS": self.aws, "GCP": self.gcp, "AZURE": self.azure, "HTTP": self.http}
+        return {name: section.plain() for name, section in sections.items() if section is not None}
+
+    def missing(self) -> dict[str, str]:
+        """Of each provider that is not configured, a sentence that says how to."""
+        configured = self.plain()
+        return {name: sentence for name, sentence in NOT_CONFIGURED.items() if name not in configured}
+
+
+class Settings(BaseSettings):
+    """All settings. Made directly, it reads nothing from its surroundings; `load` does."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    store: str = "sqlite:sidestep.db"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 3000
+    allowed_hosts: Words = ()
+    """Host names, beside loopback's and `host`, under which the API is reached."""
+
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=64 << 20)] = 1 << 20
+    max_requests: Annotated[int, Field(gt=0, le=100_000)] = 2_000
+    max_streams: Annotated[int, Field(gt=0, le=100_000)] = 200
+    max_waits: Annotated[int, Field(gt=0, le=100_000)] = 500
+    concurrency: Annotated[int, Field(gt=0, le=1_000_000)] = 2_000
+    lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = 10.0
+    grace_seconds: Annotated[float, Field(ge=0, le=3_600)] = 10.0
+    visit_budget: Annotated[int, Field(gt=0, le=10_000_000)] = 10_000
+    skew_ms: Annotated[int, Field(ge=0, le=600_000)] = 1_000
+    """Added to the instant after which a function must not start: how far clocks may differ."""
+
+    providers: ProvidersSection = Field(default_factory=ProvidersSection)
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102  part of pydantic-settings' interface
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  given by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  same
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    def engine(self) -> EngineSettings:
+        """The engine's part."""
+        return EngineSettings(
+            lease=self.lease_seconds,
+            concurrency=self.concurrency,
+            grace=self.grace_seconds,
+            skew_ms=self.skew_ms,
+            visit_budget=self.visit_budget,
+        )
+
+    def limits(self) -> Limits:
+        """The HTTP edge's part."""
+        return Limits(
+            body_bytes=self.max_body_bytes,
+            requests=self.max_requests,
+            streams=self.max_streams,
+            waits=self.max_waits,
+        )
+
+
+def load(
+    environment: Mapping[str, str] | None = None, *, folder: Path | None = None, **overrides: Any
+) -> Settings:
+    """Settings from `environment` (default: the process's), over the TOML file, over the defaults.
+
+    The file is the one that SIDESTEP_CONFIG names, or `sidestep.toml` in `folder` (default: the working
+    directory) if there is one. `overrides` (a command's options) that are not None win over all. Raises
+    ConfigurationError.
+    """
+    given = os.environ if environment is None else environment
+    named = given.get(CONFIG_VARIABLE)
+    path = Path(named) if named else (folder or Path.cwd()) / CONFIG_FILE
+    values = _file(path, required=bool(named))
+    _merge(values, _variables(given))
+    _merge(values, {name: value for name, value in overrides.items() if value is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as problem:
+        raise ConfigurationError(_told(problem)) from None
+
+
+def _file(path: Path, *, required: bool) -> dict[str, Any]:
+    if not required and not path.is_file():
+        return {}
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as problem:
+        raise ConfigurationError(f"The settings file {path} cannot be read: {problem.strerror}.") from None
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigurationError(f"The settings file {path} is over {MAX_CONFIG_BYTES} bytes.")
+    try:
+        return tomllib.loads(text.decode())
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"The settings file {path} is not UTF-8.") from None
+    except tomllib.TOMLDecodeError as problem:
+        # The parser's message can hold a piece of the file; the place is enough.
+        place = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(problem))
+        where = f" ({place[1]})" if place else ""
+        raise ConfigurationError(f"The settings file {path} is not TOML{where}.") from None
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
+    source = EnvSettingsSource(Settings, case_sensitive=False, env_ignore_empty=True)
+    source.env_vars = {name.lower(): value for name, value in environment.items() if value}
+    try:
+        return source()
+    except SettingsError as problem:
+        field = re.search(r'field "([A-Za-z_]+)"', str(problem))
+        raise ConfigurationError(
+            f"{PREFIX}{field[1].upper() if field else '...'} is not the JSON that it has to be."
+        ) from None
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for name, value in over.items():
+        below = base.get(name)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            _merge(below, value)
+        else:
+            base[name] = value
+
+
+def _told(problem: ValidationError) -> str:
+    """Every mistake in one sentence: where it is, by both spellings, and what is expected there."""
+    told = []
+    for error in problem.errors(include_url=False, include_input=False, include_context=False):
+        place = [str(part) for part in error["loc"]]
+        variable = PREFIX + "__".join(place).upper()
+        what = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            what = "there is no such setting"
+        told.append(f"{variable} ({'.'.join(place)} in a file): {what[:1].lower()}{what[1:]}")
+    return f"Settings that cannot work: {'; '.join(told)}."
