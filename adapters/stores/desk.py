@@ -7,7 +7,6 @@ with its owner's first commit.
 
 import heapq
 import itertools
-from collections.abc import Iterator
 
 from adapters.stores.timers import Due, Key, Timers
 from core.ports.clock import Clock
@@ -17,7 +16,7 @@ from core.ports.store import Claim
 class Ticket:
     """An execution that has something to do. `lease_until` is None while nobody was given it."""
 
-    __slots__ = ("epoch", "execution_id", "lease_until", "listed", "number", "owner", "writing")
+    __slots__ = ("epoch", "execution_id", "lease_until", "listed", "number", "owner", "wanted", "writing")
 
     def __init__(self, execution_id: str, epoch: int, number: int) -> None:
         self.execution_id = execution_id
@@ -25,8 +24,9 @@ class Ticket:
         self.number = number  # tickets are handed out in this order
         self.owner: str | None = None
         self.lease_until: float | None = None
-        self.listed = False  # whether the heap of leases has an entry
+        self.listed: float | None = None  # when the heap of leases has this ticket looked at
         self.writing = 0  # commits of its owner that are under way
+        self.wanted = False  # whether somebody asked for it meanwhile
 
 
 class Desk:
@@ -85,6 +85,7 @@ class Desk:
             if ticket.writing:
                 # Its last owner's commit is on its way to the disk, and decides what there is to drive.
                 busy.append(entry)
+                ticket.wanted = True
                 continue
             ticket.epoch += 1
             ticket.owner = owner
@@ -123,13 +124,13 @@ class Desk:
         return ticket
 
     def end_commit(self, ticket: Ticket) -> bool:
-        """The commit was decided. True where the ticket became free meanwhile, so that others can be told."""
+        """The commit was decided. True where somebody asked for the ticket meanwhile and can have it now."""
         ticket.writing -= 1
-        return (
-            ticket.writing == 0
-            and self._tickets.get(ticket.execution_id) is ticket
-            and _is_free(ticket, self._clock.monotonic())
-        )
+        if ticket.writing or not ticket.wanted:
+            return False
+        ticket.wanted = False
+        live = self._tickets.get(ticket.execution_id) is ticket
+        return live and _is_free(ticket, self._clock.monotonic())
 
     def release(self, execution_id: str, epoch: int, wake_at_ms: int | None) -> bool:
         """Take the ticket away; a timer holds the execution instead, if there is one.
@@ -154,24 +155,23 @@ class Desk:
         return True
 
     def _list(self, ticket: Ticket) -> None:
-        if not ticket.listed and ticket.lease_until is not None:
-            ticket.listed = True
-            heapq.heappush(self._leases, (ticket.lease_until, ticket.execution_id, ticket.number))
+        # A renewal leaves the entry that is there: when that comes up, the ticket is listed anew.
+        until = ticket.lease_until
+        if until is not None and (ticket.listed is None or until < ticket.listed):
+            ticket.listed = until
+            heapq.heappush(self._leases, (until, ticket.execution_id, ticket.number))
 
     def _lapse(self, now: float) -> None:
-        for ticket in self._ended_leases(now):
-            ticket.listed = False
+        while self._leases and self._leases[0][0] <= now:
+            until, execution_id, number = heapq.heappop(self._leases)
+            ticket = self._tickets.get(execution_id)
+            if ticket is None or ticket.number != number or ticket.listed != until:
+                continue
+            ticket.listed = None
             if _is_free(ticket, now):
                 heapq.heappush(self._ready, (ticket.number, ticket.execution_id))
             else:
-                self._list(ticket)  # renewed since
-
-    def _ended_leases(self, now: float) -> Iterator[Ticket]:
-        while self._leases and self._leases[0][0] <= now:
-            _, execution_id, number = heapq.heappop(self._leases)
-            ticket = self._tickets.get(execution_id)
-            if ticket is not None and ticket.number == number:
-                yield ticket
+                self._list(ticket)
 
 
 def _is_free(ticket: Ticket, now: float) -> bool:
