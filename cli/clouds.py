@@ -41,10 +41,15 @@ async def start(cloud: LocalCloud, option: str) -> None:
         raise usage(f"The functions cannot be used: {problem}") from problem
 
 
+def places(cloud: LocalCloud) -> dict[str, str]:
+    """Each provider's URL."""
+    return {str(name): url for name, url in cloud.urls.items()}
+
+
 def described(cloud: LocalCloud) -> list[Text]:
     """Where its four servers are."""
-    places = [("control", cloud.control_url), *cloud.urls.items()]
-    return [Text.assemble("  ", (f"{name:<8}", "bold"), url) for name, url in places]
+    servers = {"control": cloud.control_url, **places(cloud)}
+    return [Text.assemble("  ", (f"{name:<8}", "bold"), url) for name, url in servers.items()]
 
 
 def run_alone(*, port: int, functions: str | None, as_json: bool, tethered: bool) -> None:
@@ -68,7 +73,7 @@ async def _serve(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:
 
 
 def _document(cloud: LocalCloud) -> dict[str, Any]:
-    return {"control": cloud.control_url, "providers": dict(cloud.urls), "environment": cloud.environment()}
+    return {"control": cloud.control_url, "providers": places(cloud), "environment": cloud.environment()}
 
 
 def _print(cloud: LocalCloud) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from cli.commands import executions, localcloud, providers, run, validate, workflows
+from cli.commands import demo, executions, localcloud, providers, run, serve, validate, workflows
 from cli.failures import FAILED, INTERRUPTED, Stop
 
 TRACEBACK = "SIDESTEP_TRACEBACK"
@@ -23,6 +23,8 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    serve.register(app)
+    demo.register(app)
     run.register(app)
     executions.register(app)
     validate.register(app)

@@ -56,7 +56,7 @@ def terminal_width() -> int | None:
 
 def _write(lines: Iterable[Text | str], stream: TextIO) -> None:
     if not stream.isatty():
-        stream.writelines(clean(str(line)) + "\n" for line in lines)
+        stream.writelines(clean(str(line)).rstrip() + "\n" for line in lines)
         stream.flush()
         return
     console = Console(file=stream, highlight=False)

@@ -27,6 +27,7 @@ STYLES: Final = {
 
 _PHRASES: Final = {
     "address-refused": "address not allowed",
+    "aws-function-not-ready": "not ready yet",
     "bad-request": "request refused as wrong",
     "connect-failed": "no connection",
     "connect-refused": "connection refused",
@@ -110,6 +111,9 @@ def failure(call: Json) -> str:
         return shorten(on_line(f"failed, {error}: {cause}" if cause else f"failed, {error}"))
     if signal in {"provider-error", "gateway-error"} and status:
         return f"answered {status.group(1)}"
+    if signal.startswith("aws-") and signal.endswith("-exception"):
+        name = "".join(part.capitalize() for part in signal.removeprefix("aws-").split("-"))
+        return on_line(f"answered {status.group(1)} {name}" if status else name)
     said = _PHRASES.get(signal) or signal.replace("-", " ") or error or "failed"
     return on_line(said)
 

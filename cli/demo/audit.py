@@ -32,10 +32,11 @@ class Double:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What one outage cost: how many orders went around it, and the milliseconds that this added."""
+    """What one outage cost: how many orders went around it, how long those took, and what that added."""
 
     name: str
     failed_over: int
+    median_ms: float | None
     added_ms: float | None
 
 
@@ -165,16 +166,20 @@ def _outages(board: Board) -> tuple[Outage, ...]:
         took = [done.elapsed_ms for done in over if done.phase.name == name]
         middling = middle(took)
         added = None if healthy is None or middling is None else middling - healthy
-        outages.append(Outage(name, len(took), added))
+        outages.append(Outage(name, len(took), middling, added))
     return tuple(outages)
 
 
 def _most_telling(views: Iterable[View]) -> str | None:
-    """The execution with the most to tell: the most clouds, then the most attempts."""
-    best: tuple[tuple[int, int], str] | None = None
+    """The execution with the most to tell: the most clouds, then kinds of failure, then attempts."""
+    best: tuple[tuple[int, int, int], str] | None = None
     for view in views:
         calls = [call for visit in view.get("steps") or () for call in visit.get("attempts") or ()]
-        rank = (len({call["provider"] for call in calls}), len(calls))
+        rank = (
+            len({call["provider"] for call in calls}),
+            len({call.get("signal") for call in calls}),
+            len(calls),
+        )
         if best is None or rank > best[0]:
             best = (rank, str(view["executionId"]))
     return None if best is None else best[1]

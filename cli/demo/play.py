@@ -30,6 +30,7 @@ SAMPLE_SECONDS: Final = 0.25
 FRAME_SECONDS: Final = 0.125
 DRAIN_SECONDS: Final = 60.0
 PAGE: Final = 500
+PLAIN_WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ async def _demo(options: Options, reported: asyncio.Event, asked: asyncio.Event)
                     }
                 )
             else:
-                say("", *report.summary(result, view, width=terminal_width()))
+                say("", *report.summary(result, view, width=terminal_width() or PLAIN_WIDTH))
             reported.set()
             if options.keep:
                 complain("", f"The server is at {up.server}, localcloud at {up.control}. Ctrl-C ends both.")
@@ -168,13 +169,15 @@ async def _draw(board: Board, live: Live, console: Console) -> None:
 
 
 async def _tell(board: Board) -> None:
-    title = ""
+    title, told = "", 0
     while True:
         if board.phase.title != title:
             title = board.phase.title
             say(f"-- {title}")
-        await asyncio.sleep(1)
-        say(report.second(board))
+        if int(board.elapsed) > told:
+            told = int(board.elapsed)
+            say(report.second(board))
+        await asyncio.sleep(FRAME_SECONDS)
 
 
 @asynccontextmanager

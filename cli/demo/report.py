@@ -57,21 +57,17 @@ def _fact(name: str, value: str, style: str = "") -> Text:
 
 
 def _outages(result: Summary) -> list[Text]:
-    lines = [
+    """How long orders took, by what was out when they were sent."""
+    times = [_fact("took, median", f"{milliseconds(result.healthy_ms):>8}  without a sidestep")]
+    times += [
         _fact(
-            "added time",
-            f"{signed(result.added_ms)} for orders that failed over; others took {_healthy(result)}",
+            "",
+            f"{milliseconds(one.median_ms):>8}  in outage '{one.name}': {signed(one.added_ms)}, "
+            f"{one.failed_over} orders failed over",
         )
-    ]
-    lines += [
-        _fact("", f"{signed(one.added_ms):>8}  {one.name}  ({one.failed_over} orders)")
         for one in result.outages
     ]
-    return lines
-
-
-def _healthy(result: Summary) -> str:
-    return f"{milliseconds(result.healthy_ms)} (medians)"
+    return times
 
 
 def _twice(doubles: Sequence[Double]) -> list[Text]:

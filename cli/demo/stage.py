@@ -30,7 +30,7 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
         clouds = Child.start("localcloud", ["localcloud", "--port", "0"], folder)
         started.append(clouds)
         where = await clouds.first_document()
-        store = f"sqlite:///{folder / 'sidestep.db'}"
+        store = f"sqlite:{folder / 'sidestep.db'}"
         server = Child.start(
             "server",
             ["serve", "--port", str(free_port()), "--store", store],
