@@ -319,6 +319,7 @@ class SqliteStore(Store):
         lock = sqlite_file.lock(self._path)
         connections: list[apsw.Connection] = []
         try:
+            sqlite_file.check_size(self._path)
             writer = self._connect_writer()
             connections.append(writer)
             sqlite_file.prepare(writer, self._path)
@@ -337,7 +338,9 @@ class SqliteStore(Store):
             for connection in reversed(connections):
                 connection.close()
             os.close(lock)
-            if isinstance(error, apsw.Error):
+            if isinstance(error, (apsw.NotADBError, apsw.CorruptError)):
+                raise sqlite_file.no_database(self._path) from error
+            if isinstance(error, (apsw.Error, OSError)):
                 raise StoreUnavailable(f"{self._path} cannot be used for now: {error}") from error
             raise
 

@@ -6,7 +6,6 @@ batch share pages. `messages` is the inbox: `data` is NULL once a message was co
 that its id is known for ever. Times are Unix epoch milliseconds.
 """
 
-import errno
 import fcntl
 import os
 from pathlib import Path
@@ -17,6 +16,7 @@ from core.errors import ConfigurationError, StoreInUse, StoreMismatch
 
 APPLICATION_ID = 0x51DE57E9  # says "Sidestep" to file(1) and to us
 SCHEMA_VERSION = 1
+_LEAST_BYTES = 512  # the smallest page that SQLite knows
 
 _SCHEMA = """
 CREATE TABLE executions (
@@ -105,24 +105,22 @@ def lock(path: Path) -> int:
     is missing. Raises StoreInUse and ConfigurationError.
     """
     beside = path.with_name(path.name + ".lock")
-    descriptor = -1
     try:
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # SQLite gives its other files the mode of this one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StoreInUse(
+            f"{path} is used by another store, in this process or another; "
+            "stop that one, or choose another file with --store"
+        ) from error
     except OSError as error:
-        if descriptor >= 0:
-            os.close(descriptor)
-        if (
-            error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-            and descriptor >= 0
-            and isinstance(error, BlockingIOError)
-        ):
-            raise StoreInUse(
-                f"{path} is used by another store, in this process or another; "
-                "stop that one, or choose another file with --store"
-            ) from error
+        os.close(descriptor)
         raise _unusable(path, error) from error
     return descriptor
 
@@ -140,46 +138,58 @@ def _unusable(path: Path, error: OSError) -> ConfigurationError:
 def connect(path: Path, vfs: str | None, *, cache_mib: int) -> apsw.Connection:
     """A connection that waits 5 s for a lock of somebody's shell, and syncs each commit."""
     connection = apsw.Connection(str(path), vfs=vfs)
-    connection.set_busy_timeout(5_000)
-    for pragma in (
-        "synchronous = FULL",
-        "fullfsync = ON",  # macOS: an ordinary fsync stops at the drive's cache
-        f"cache_size = {-1024 * cache_mib}",
-        "temp_store = MEMORY",
-        "trusted_schema = OFF",
-        f"journal_size_limit = {64 << 20}",  # what a burst leaves of the log is given back
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        connection.set_busy_timeout(5_000)
+        for pragma in (
+            "synchronous = FULL",
+            "fullfsync = ON",  # macOS: an ordinary fsync stops at the drive's cache
+            f"cache_size = {-1024 * cache_mib}",
+            "temp_store = MEMORY",
+            "trusted_schema = OFF",
+            f"journal_size_limit = {64 << 20}",  # what a burst leaves of the log is given back
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except apsw.Error:
+        connection.close()
+        raise
     return connection
+
+
+def check_size(path: Path) -> None:
+    """Raise StoreMismatch for a file that is too short for a database: SQLite would take it for an empty one
+    and write over it.
+    """
+    if 0 < path.stat().st_size < _LEAST_BYTES and not path.with_name(path.name + "-journal").exists():
+        raise no_database(path)
 
 
 def prepare(connection: apsw.Connection, path: Path) -> None:
     """Make the schema, or check that the one that is there is ours. Raises StoreMismatch."""
-    try:
-        application = connection.pragma("application_id")
-        version = connection.pragma("user_version")
-        if application != APPLICATION_ID and not _is_empty(connection):
-            raise StoreMismatch(
-                f"{path} is a database of another application; choose another file for the store"
-            )
-        if application == APPLICATION_ID and version > SCHEMA_VERSION:
-            raise StoreMismatch(
-                f"{path} was made by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
-                "upgrade, or choose another file"
-            )
-        if connection.pragma("journal_mode", "wal") != "wal":
-            raise ConfigurationError(
-                f"{path} lies on a file system without shared memory; choose a file on a local disk"
-            )
-        if application != APPLICATION_ID:
-            with connection:
-                connection.execute(_SCHEMA)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except (apsw.NotADBError, apsw.CorruptError) as error:
+    application = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    if application != APPLICATION_ID and not _is_empty(connection):
+        raise StoreMismatch(f"{path} is a database of another application; choose another file for the store")
+    if application == APPLICATION_ID and version > SCHEMA_VERSION:
         raise StoreMismatch(
-            f"{path} is no SQLite database, or a damaged one; restore it from a backup or choose another file"
-        ) from error
+            f"{path} was made by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "upgrade, or choose another file"
+        )
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise ConfigurationError(
+            f"{path} lies on a file system without shared memory; choose a file on a local disk"
+        )
+    if application != APPLICATION_ID:
+        with connection:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def no_database(path: Path) -> StoreMismatch:
+    """The error for a file that SQLite cannot read."""
+    return StoreMismatch(
+        f"{path} is no SQLite database, or a damaged one; restore it from a backup or choose another file"
+    )
 
 
 def _is_empty(connection: apsw.Connection) -> bool:

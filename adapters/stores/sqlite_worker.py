@@ -95,6 +95,7 @@ class Worker:
         """Finish what was queued, close the connection and end the thread."""
         self._queue.put(None)
         await asyncio.shield(self._ended)
+        self._thread.join()  # it has nothing left to do
 
     def join(self) -> None:
         """Wait, in another thread, until this one has closed its connection."""
