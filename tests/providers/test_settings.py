@@ -156,7 +156,8 @@ def test_no_vendors_library_is_loaded_before_it_is_needed() -> None:
     """Because they take half a second, and who configures one cloud needs one."""
     program = (
         "import sys, adapters.providers.build\n"
-        "heavy = ('boto3', 'botocore', 'google.auth', 'google.cloud.functions_v2', 'grpc', 'azure.identity', 'requests')\n"
+        "heavy = ('boto3', 'botocore', 'google.auth', 'google.cloud.functions_v2', 'grpc', "
+        "'azure.identity', 'requests')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
