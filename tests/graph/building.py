@@ -11,7 +11,7 @@ from core.graph.reading import read_workflow
 Document = dict[str, Any]
 
 
-def task(name: str, **members: Any) -> Document:
+def task(name: Any, **members: Any) -> Document:
     return {"id": name, "type": "TASK", "provider": "AWS", "functionId": "f", **members}
 
 

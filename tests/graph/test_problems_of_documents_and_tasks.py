@@ -302,6 +302,13 @@ CASES: list[Case] = [
         "unreachable-handler",
         "Put it before them",
     ),
+    (
+        "a policy for errors that others take",
+        flow(task("a", retries=[{"errors": [name], "maxAttempts": 1} for name in ("A", "B", "A")])),
+        "/steps/0/retries/2",
+        "unreachable-handler",
+        "Put it before them",
+    ),
     ("catch as object", flow(task("a", catch={})), "/steps/0/catch", "wrong-type", "Make it a list."),
     (
         "catch without next",

@@ -103,6 +103,13 @@ def test_a_misspelt_name_makes_nothing_else_unreachable() -> None:
     assert [problem.pointer for problem in errors(document)] == ["/steps/0/next", "/steps/1/next"]
 
 
+def test_a_step_whose_id_cannot_be_read_makes_nothing_else_unreachable() -> None:
+    document = flow(task("a", next="b"), task(7, next="c"), end("b"), end("c"))
+    assert [problem.pointer for problem in errors(document)] == ["/steps/1/id"]
+    document = flow(task("a"), task(7, next="aa"))
+    assert [problem.pointer for problem in errors(document)] == ["/steps/1/id", "/steps/1/next"]
+
+
 def test_only_known_providers_may_be_named() -> None:
     document = flow(task("a", provider="EDGE"))
     assert errors(document)[0].code == "unknown-provider"
@@ -135,6 +142,7 @@ def test_hints_never_crowd_an_error_out() -> None:
     assert [problem.pointer for problem in errors(document)] == ["/steps/1200/timeout"]
     found = check(document)
     assert [problem.severity for problem in found].count("error") == 1
+    assert len(found) == 1_002
     assert (found[-1].code, found[-1].detail) == ("too-many-hints", "200 more hints are not listed.")
 
 
