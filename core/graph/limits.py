@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on a definition; a larger one is refused.
 
-    `definition_bytes` counts the canonical form (256 KiB: what AWS Step Functions, with 1 MB, and an HTTP
-    front end both carry with ease). `depth` is the nesting of lists and objects, `steps` counts the steps
-    of all scopes, `problems` how many problems are listed before the rest is only counted.
+    `definition_bytes` counts the canonical form. `depth` is the nesting of lists and objects, `steps` counts
+    the steps of all scopes, and `problems` is how many errors, and how many hints, are listed before the
+    rest is only counted.
     """
 
     definition_bytes: int = 256 * 1024
