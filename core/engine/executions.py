@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Self
 
 import msgspec
@@ -54,11 +54,13 @@ class Executions:
         *,
         caller: str = "",
         idempotency_key: str | None = None,
+        fingerprint: str | None = None,
     ) -> Created:
         """Accept an execution: after the return it is not lost.
 
-        With a key, the same request again returns the first execution for 24 hours. Raises
-        IdempotencyConflict where the key was used for another request, StoreUnavailable.
+        With a key, the same request again returns the first execution for 24 hours. What the same request is
+        says `fingerprint`, or else the workflow and the input. Raises IdempotencyConflict where the key was
+        used for another request, StoreUnavailable.
         """
         now = self._clock.now_ms()
         execution_id = new_execution_id(now)
@@ -76,7 +78,7 @@ class Executions:
             idempotency = Idempotency(
                 caller=caller,
                 key=idempotency_key,
-                fingerprint=_fingerprint(workflow, input_),
+                fingerprint=fingerprint or _fingerprint(workflow, input_),
                 expires_at_ms=now + self._settings.idempotency_seconds * 1000,
             )
         new = NewExecution(
@@ -131,7 +133,7 @@ class Executions:
                     return status
                 await rings.next(min(left, POLL_SECONDS))
 
-    async def events(self, execution_id: str, after: int = 0) -> AsyncIterator[HistoryEvent | None]:
+    async def events(self, execution_id: str, after: int = 0) -> AsyncGenerator[HistoryEvent | None, None]:
         """The history from event `after + 1` on, then what comes, until the execution ends.
 
         None is yielded about once a second while nothing happens, so that a caller can keep its connection

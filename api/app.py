@@ -1,0 +1,108 @@
+"""The application: routes, errors and the edge, put together. Nothing happens at import."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.bootstrap import build
+from api.edge import LOOPBACK_NAMES, Edge
+from api.limits import Limits
+from api.problems import Refusal, of_http, refusal_for
+from api.routes import events, executions, health, metrics, providers, workflows
+from api.runtime import Runtime
+from api.schemas.openapi import components
+from api.settings import Settings
+from core.errors import SidestepError
+
+log = logging.getLogger("sidestep.api")
+
+WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - names that are no host's own, not an address to bind
+
+
+class Api(FastAPI):
+    """FastAPI whose document also has the schemas of the views."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(components())
+            for path in document["paths"].values():
+                for operation in path.values():
+                    answers = operation["responses"]
+                    if answers.get("422", {}).get("description") == "Validation Error":
+                        # FastAPI's own form of an invalid request, which is never sent.
+                        del answers["422"]
+        return super().openapi()
+
+
+def create_app(settings: Settings, runtime: Runtime | None = None, limits: Limits | None = None) -> Api:
+    """The application. A `runtime` that is given was started by the caller, who also stops it; otherwise
+    one is built from `settings`, and lives as long as the application runs.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if runtime is not None:
+            app.state.runtime = runtime
+            yield
+            return
+        own = build(settings)
+        await own.start()
+        app.state.runtime = own
+        try:
+            yield
+        finally:
+            await own.stop()
+
+    limits = limits or settings.limits()
+    app = Api(
+        title="Sidestep",
+        summary="Workflows that complete while a cloud is down.",
+        version=version("sidestep"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.limits = limits
+    app.state.streams = asyncio.Semaphore(limits.streams)
+    app.state.waits = asyncio.Semaphore(limits.waits)
+    routers = [part.router for part in (executions, events, workflows, providers, health, metrics)]
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(SidestepError, _failed)
+    app.add_exception_handler(HTTPException, _unrouted)
+    own_name = () if settings.host in WILDCARDS else (settings.host,)
+    app.add_middleware(Edge, limits=limits, hosts=(*LOOPBACK_NAMES, *own_name, *settings.allowed_hosts))
+    return app
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return error.response()
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, SidestepError):
+        raise error
+    return refusal_for(error).response()
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return of_http(error, request).response()

@@ -1,0 +1,31 @@
+"""How much one caller may ask of the server."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the HTTP edge. Sizes are bytes, times seconds.
+
+    `body_bytes` bounds one request's body, `buffered_bytes` all bodies held at once. A head must arrive
+    within `head_seconds` and a body within `body_seconds`. `requests` bounds requests under way (a stream
+    and a wait count too), `streams` the event streams among them; `waits` bounds those that may wait for an
+    execution's end (`Prefer: wait`) at once, each `wait_seconds` at most. A reader of a stream that takes
+    nothing for `stall_seconds` is hung up on; a quiet stream says something every `keep_alive_seconds`.
+    """
+
+    body_bytes: int = 1 << 20
+    buffered_bytes: int = 64 << 20
+    head_bytes: int = 32 << 10
+    head_seconds: float = 10.0
+    body_seconds: float = 20.0
+    requests: int = 2_000
+    streams: int = 200
+    waits: int = 500
+    wait_seconds: int = 60
+    stall_seconds: float = 30.0
+    keep_alive_seconds: float = 15.0
+    linger_bytes: int = 64 << 20
+    linger_seconds: float = 1.0
+    """A refused body is read and dropped within these two, so that its sender sees the answer rather than
+    a reset connection.
+    """

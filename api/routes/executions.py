@@ -1,0 +1,183 @@
+"""Executions: created, shown, listed, cancelled."""
+
+import asyncio
+import hashlib
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from api.answers import answer
+from api.problems import Refusal, invalid_definition, invalid_request, told
+from api.runtime import Runtime
+from api.schemas import openapi as docs
+from api.schemas.bodies import Creation, read_cancellation, read_creation
+from api.schemas.headers import idempotency_key, preferred_wait
+from api.schemas.queries import Query, no_query
+from api.services import limits_of, runtime_of
+from core.engine.view import summary_of
+from core.errors import ExecutionEnded, InvalidDefinition, WorkflowNotFound
+from core.graph.model import Json, Workflow
+from core.machine.transitions import CANCELLED, EXECUTION_STATUSES, PARKED, PENDING, TERMINAL
+from core.ports.store import Filter
+
+BIG_DEFINITION = 200
+"""Steps from which a definition is read in a thread, so that it holds up nobody else."""
+
+MAX_SEQ = 10**15
+
+router = APIRouter(tags=["executions"])
+
+
+@router.post("/executions", status_code=201, **docs.CREATE)
+async def create_execution(request: Request) -> Response:
+    """Accept an execution. After the answer it is not lost."""
+    no_query(request)
+    runtime = runtime_of(request)
+    key = idempotency_key(request)
+    seconds = preferred_wait(request, limits_of(request).wait_seconds)
+    creation = await read_creation(request)
+    workflow = await _workflow(runtime, creation)
+    created = await runtime.executions.create(
+        workflow, creation.input, idempotency_key=key, fingerprint=_fingerprint(creation)
+    )
+    runtime.prepare_soon(workflow)
+    headers = {"location": f"/executions/{created.execution_id}"}
+    if not created.fresh:
+        headers["idempotency-replayed"] = "true"
+    status = PENDING
+    waits: asyncio.Semaphore = request.app.state.waits
+    if seconds is not None and not waits.locked():
+        async with waits:
+            status = await _outcome(runtime, created.execution_id, seconds)
+        if status in TERMINAL or status == PARKED:
+            headers["preference-applied"] = "wait"
+            return answer(await runtime.executions.view(created.execution_id), HTTPStatus.CREATED, headers)
+    elif not created.fresh:
+        status = await runtime.executions.wait(created.execution_id, 0)
+    body = {"executionId": created.execution_id, "workflowId": workflow.id, "status": status}
+    return answer(body, HTTPStatus.CREATED, headers)
+
+
+@router.get("/executions", **docs.LIST)
+async def list_executions(request: Request) -> Response:
+    """A page of executions, newest first, without their payloads."""
+    query = Query(request)
+    wanted = Filter(
+        status=query.choice("status", EXECUTION_STATUSES),
+        workflow_id=query.text("workflowId"),
+        failed_over=query.flag("failedOver"),
+    )
+    cursor = query.cursor()
+    limit = query.whole("limit", 50, 1, 500)
+    query.done()
+    page = await runtime_of(request).executions.find(wanted, cursor, limit)
+    return answer(
+        {"executions": [summary_of(record) for record in page.records], "nextCursor": page.next_cursor}
+    )
+
+
+@router.get("/executions/{execution_id}", **docs.SHOW)
+async def show_execution(request: Request, execution_id: str) -> Response:
+    """One execution, whole: its steps attempt by attempt, and its history."""
+    no_query(request)
+    return answer(await runtime_of(request).executions.view(execution_id))
+
+
+@router.get("/executions/{execution_id}/history", **docs.HISTORY)
+async def show_history(request: Request, execution_id: str) -> Response:
+    """A stretch of an execution's history."""
+    query = Query(request)
+    after = query.whole("after", 0, 0, MAX_SEQ)
+    limit = query.whole("limit", 100, 1, 500)
+    query.done()
+    runtime = runtime_of(request)
+    events = await runtime.executions.history(execution_id, after, limit)
+    last = events[-1].seq if events else after
+    more = bool(events) and last < (await runtime.store.get(execution_id)).version
+    return answer({"executionId": execution_id, "events": events, "nextAfter": last if more else None})
+
+
+@router.post("/executions/{execution_id}/cancel", status_code=202, **docs.CANCEL)
+async def cancel_execution(request: Request, execution_id: str) -> Response:
+    """Ask an execution to stop. Asking again changes nothing."""
+    no_query(request)
+    runtime = runtime_of(request)
+    asked = await read_cancellation(request)
+    try:
+        await runtime.executions.cancel(execution_id, actor=asked.actor, reason=asked.reason)
+    except ExecutionEnded:
+        record = await runtime.store.get(execution_id)
+        if record.summary.status != CANCELLED:
+            raise Refusal(
+                HTTPStatus.CONFLICT,
+                "execution-ended",
+                "Execution has ended",
+                f"The execution has ended as {record.summary.status}; there is nothing left to cancel.",
+            ) from None
+        return answer(summary_of(record))
+    record = await runtime.store.get(execution_id)
+    status = HTTPStatus.OK if record.summary.status == CANCELLED else HTTPStatus.ACCEPTED
+    return answer(summary_of(record), status)
+
+
+async def _workflow(runtime: Runtime, creation: Creation) -> Workflow:
+    """The workflow that a creation names; refuses with every problem, those of the request too."""
+    problems: list[dict[str, str]] = []
+    workflow: Workflow | None = None
+    try:
+        if creation.workflow is not None:
+            workflow = await read_workflow(runtime, creation.workflow)
+        elif creation.workflow_id is not None:
+            workflow = await runtime.workflows.registered(creation.workflow_id, creation.version)
+    except InvalidDefinition as invalid:
+        if creation.workflow is not None:
+            problems = [told(problem, "/workflow") for problem in invalid.problems]
+        else:
+            problems = [{**told(problem), "pointer": "/workflowId"} for problem in invalid.problems]
+    except WorkflowNotFound:
+        if not creation.problems:
+            raise
+    if workflow is not None and not creation.problems:
+        return workflow
+    everything = (*creation.problems, *problems)
+    raise invalid_definition(everything) if problems else invalid_request(everything)
+
+
+def _fingerprint(creation: Creation) -> str | None:
+    """Identifies a creation by name: by what the caller said, so that it stays the same when the workflow
+    gets another version. One that carries its definition is identified by that.
+    """
+    if creation.workflow_id is None:
+        return None
+    said = ["by name", creation.workflow_id, creation.version, creation.input]
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
+
+
+async def read_workflow(runtime: Runtime, document: Json) -> Workflow:
+    """Read a definition; a large one in a thread. Raises InvalidDefinition."""
+    if is_big(document):
+        return await asyncio.to_thread(runtime.workflows.read, document)
+    return runtime.workflows.read(document)
+
+
+def is_big(document: Json) -> bool:
+    """Whether reading this takes long enough to hold up others."""
+    steps: Any = document.get("steps") if isinstance(document, dict) else None
+    return isinstance(steps, list) and len(steps) > BIG_DEFINITION
+
+
+async def _outcome(runtime: Runtime, execution_id: str, seconds: float) -> str:
+    """The status once the execution ended or is parked, after `seconds`, or when the server stops."""
+    ended = asyncio.create_task(runtime.executions.wait(execution_id, seconds))
+    closing = asyncio.create_task(runtime.closing.wait())
+    try:
+        await asyncio.wait((ended, closing), return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return ended.result()
+    finally:
+        closing.cancel()
+        ended.cancel()
+        await asyncio.gather(closing, ended, return_exceptions=True)
+    return await runtime.executions.wait(execution_id, 0)

@@ -1,0 +1,57 @@
+"""Whether the server is there: for people, load balancers and orchestrators. No cloud's outage counts."""
+
+from http import HTTPStatus
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+
+from api.answers import answer
+from api.problems import RETRY_AFTER
+from api.schemas import openapi as docs
+from api.services import runtime_of
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/", **docs.INDEX)
+async def index() -> Response:
+    """What there is."""
+    return answer(
+        {
+            "name": "Sidestep",
+            "version": version("sidestep"),
+            "links": {
+                "executions": "/executions",
+                "workflows": "/workflows",
+                "validate": "/workflows/validate",
+                "providers": "/providers",
+                "health": "/health",
+                "ready": "/readyz",
+                "metrics": "/metrics",
+                "openapi": "/openapi.json",
+            },
+        }
+    )
+
+
+@router.get("/health", **docs.HEALTH)
+async def health() -> Response:
+    """The server answers, and this is its version."""
+    return answer({"status": "OK", "version": version("sidestep")})
+
+
+@router.get("/livez", **docs.LIVE)
+async def alive() -> Response:
+    """The process serves requests; if this fails, start it again."""
+    return answer({"status": "OK"})
+
+
+@router.get("/readyz", **docs.READY)
+async def ready(request: Request) -> Response:
+    """Store and engine work: send this process requests. Clouds may be down; that is what it is for."""
+    runtime = runtime_of(request)
+    why_not = await runtime.unready()
+    body = {"status": "OK" if why_not is None else "UNAVAILABLE", "engineRestarts": runtime.restarts}
+    if why_not is None:
+        return answer(body)
+    return answer({**body, "error": why_not}, HTTPStatus.SERVICE_UNAVAILABLE, RETRY_AFTER)

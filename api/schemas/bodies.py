@@ -1,0 +1,101 @@
+"""Request bodies: decoded within limits, then read member by member, with every problem listed."""
+
+from typing import Final, NamedTuple
+
+from starlette.requests import Request
+
+from api.problems import Refusal, invalid_definition, invalid_request, told
+from api.services import limits_of
+from core.data.decoding import loads
+from core.errors import InvalidInput
+from core.graph.fields import Fields, object_at
+from core.graph.findings import Findings
+from core.graph.limits import Limits as GraphLimits
+from core.graph.model import Json
+
+MAX_VERSION: Final = 1_000_000_000
+MAX_REASON: Final = 1_000
+MAX_ACTOR: Final = 128
+
+_NAME_ONE: Final = 'Send {"workflow": {...}} or {"workflowId": "..."}, with "input": {...} if there is any.'
+
+
+class Creation(NamedTuple):
+    """What `POST /executions` asks for: exactly one of `workflow` and `workflow_id`.
+
+    `problems` are those of the request around the definition, which is judged elsewhere.
+    """
+
+    workflow: Json
+    workflow_id: str | None
+    version: int | None
+    input: dict[str, Json]
+    problems: tuple[dict[str, str], ...]
+
+
+class Cancellation(NamedTuple):
+    """Why an execution is to stop, and who says so."""
+
+    reason: str
+    actor: str
+
+
+async def read_json(request: Request) -> Json:
+    """The body as JSON. Raises a Refusal where it is none, or too deep, ambiguous, or not there."""
+    body = await request.body()
+    if not body:
+        raise _unreadable("The body is empty. Send a JSON object.")
+    try:
+        return loads(body, max_bytes=limits_of(request).body_bytes)
+    except InvalidInput as refused:
+        raise _unreadable(str(refused)) from None
+
+
+async def read_creation(request: Request) -> Creation:
+    """The body of a creation. Raises a Refusal where it names no workflow at all."""
+    document = await read_json(request)
+    findings, fields = _begin(document)
+    workflow = fields.raw("workflow")
+    workflow_id = fields.identifier("workflowId")
+    version = fields.whole("version", 1, MAX_VERSION, "")
+    given = fields.members("input")
+    fields.close()
+    named = fields.has("workflowId")
+    if workflow is None and not named:
+        findings.error(("workflow",), "missing-field", "The request names no workflow.", _NAME_ONE)
+    elif workflow is not None and named:
+        detail = "The request has both a 'workflow' and a 'workflowId'."
+        findings.error(("workflowId",), "one-too-many", detail, "Leave one of them out.")
+    if fields.has("version") and not named:
+        detail = "'version' chooses a version of a registered workflow, and there is no 'workflowId'."
+        findings.error(("version",), "pointless", detail, "Remove it, or name the workflow by 'workflowId'.")
+    problems = tuple(told(problem) for problem in findings.in_order(document))
+    if workflow is None and not named:
+        raise invalid_definition(problems)
+    return Creation(workflow, workflow_id, version, given or {}, problems)
+
+
+async def read_cancellation(request: Request) -> Cancellation:
+    """The body of a cancel, which may be left out. Raises a Refusal that lists every problem."""
+    if not await request.body():
+        return Cancellation("", "")
+    document = await read_json(request)
+    findings, fields = _begin(document)
+    reason = fields.text("reason", limit=MAX_REASON, empty=True)
+    actor = fields.text("actor", limit=MAX_ACTOR, empty=True)
+    fields.close()
+    if findings.errors:
+        raise invalid_request(tuple(told(problem) for problem in findings.in_order(document)))
+    return Cancellation(reason or "", actor or "")
+
+
+def _begin(document: Json) -> tuple[Findings, Fields]:
+    findings = Findings(GraphLimits(), None)
+    fields = object_at(findings, document, (), "The request")
+    if fields is None:
+        raise invalid_request(tuple(told(problem) for problem in findings.in_order(document)))
+    return findings, fields
+
+
+def _unreadable(why: str) -> Refusal:
+    return Refusal(400, "unreadable-body", "Unreadable request body", f"{why} Nothing was done.")

@@ -1,0 +1,203 @@
+"""The server as a process: sockets, signals, and an orderly end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.bootstrap import build
+from api.limits import Limits
+from api.protocol import protocol_class
+from api.runtime import Runtime
+from api.settings import Settings
+from core.errors import ConfigurationError, SidestepError
+
+log = logging.getLogger("sidestep.server")
+
+BACKLOG = 2_048
+KEEP_ALIVE_SECONDS = 30
+"""How long an idle connection stays open."""
+
+CLOSING_SECONDS = 5
+"""How long open requests may take once the server stops; then they are cut off. The engine's own grace time
+comes after.
+"""
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, with logs on stderr. Returns the exit code: 0 after an orderly end, 1
+    with one sentence on stderr where the server cannot start.
+    """
+    configure_logging()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except SidestepError as error:
+        print(f"sidestep: {error}", file=sys.stderr)  # noqa: T201 - this is what a user sees
+        return 1
+    return 0
+
+
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+    limits: Limits | None = None,
+    runtime: Runtime | None = None,
+) -> None:
+    """Serve on `settings.host` and `settings.port` (0: any free one) until SIGTERM, SIGINT or `stop`.
+
+    `ready` is called with the server's URL once it takes requests. A `runtime`, not yet started, takes the
+    place of the one that the settings describe. Raises ConfigurationError where it cannot
+    listen there, and whatever keeps the store or the providers from opening (StoreInUse, StoreMismatch,
+    ConfigurationError), each a sentence. Everything is closed on return.
+    """
+    limits = limits or settings.limits()
+    with _listening(settings.host, settings.port) as listener:
+        runtime = runtime or build(settings)
+        await runtime.start()
+        try:
+            await _serve_on(listener, settings, runtime, limits, ready, stop)
+        finally:
+            await runtime.stop()
+
+
+async def _serve_on(
+    listener: socket.socket,
+    settings: Settings,
+    runtime: Runtime,
+    limits: Limits,
+    ready: Callable[[str], None] | None,
+    stop: asyncio.Event | None,
+) -> None:
+    config = uvicorn.Config(
+        create_app(settings, runtime, limits),
+        http=protocol_class(limits),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=CLOSING_SECONDS,
+        h11_max_incomplete_event_size=limits.head_bytes,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        backlog=BACKLOG,
+    )
+    url = _url(listener)
+
+    def started() -> None:
+        log.info("serving on %s", url)
+        if ready is not None:
+            ready(url)
+
+    server = _Server(config, runtime.closing, started)
+    async with _stopping(server, stop):
+        await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it takes requests, and ends streams and waits before it waits for connections."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._closing = closing
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._when_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, streams first."""
+        log.info("stopping")
+        self._closing.set()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the server in order; they are not raised again afterwards, so that it can exit 0."""
+        loop = asyncio.get_running_loop()
+        taken = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Outside the main thread there are none to take.
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+                taken.append(number)
+        try:
+            yield
+        finally:
+            for number in taken:
+                loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _stopping(server: _Server, stop: asyncio.Event | None) -> AsyncIterator[None]:
+    """Have `stop` end the server."""
+    if stop is None:
+        yield
+        return
+
+    async def watch() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket, so that a taken port is known before anything is opened."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ConfigurationError(
+            f"The host name {host!r} cannot be resolved ({error.strerror}); set SIDESTEP_HOST to a name or "
+            "address of this machine."
+        ) from error
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot listen on {host} port {port} ({error.strerror}); stop what uses that port, or "
+                "choose another with --port or SIDESTEP_PORT."
+            ) from error
+        listener.setblocking(False)
+        yield listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if listener.family == socket.AF_INET6:
+        return f"http://[{'::1' if host == '::' else host}]:{port}"
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Logs of this program on stderr, one line a record; other libraries' from WARNING on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("sidestep").setLevel(level)
