@@ -53,7 +53,9 @@ _PHRASES: Final = {
 }
 _PROOF: Final = {"NO": "did not run", "MAYBE": "may have run", "YES": "ran"}
 _STATUS: Final = re.compile(r"status (\d{3})\b")
+_ANSWERED: Final = re.compile(r"answered \d{3}")
 _MINUTE_MS: Final = 60_000
+_SLOW_MS: Final = 100
 _LONG_TEXT: Final = 160
 
 
@@ -81,6 +83,24 @@ def attempt(call: Json) -> Text:
     text.append("  ")
     text.append_text(_ending(call))
     return text
+
+
+def brief(call: Json, *, proof: bool = False) -> Text:
+    """One attempt in a few words: `AWS timed out after 0.70 s`, `AWS answered 503`, `GCP ok`.
+
+    `proof` adds whether it ran: `, may have run`.
+    """
+    who = on_line(str(call.get("provider", "")))
+    if call.get("status") == "COMPLETED":
+        return Text.assemble(f"{who} ", ("ok", "green"))
+    if call.get("status") != "FAILED":
+        return Text.assemble(f"{who} ", _ending(call))
+    said = failure(call)
+    answered = _ANSWERED.match(said)
+    slow = float(call.get("durationMs") or 0) >= _SLOW_MS
+    when = f" after {duration(call['durationMs'])}" if slow and not proof else ""
+    ran = f", {_PROOF.get(str(call.get('executed')), '')}" if proof else ""
+    return Text.assemble(f"{who} ", (f"{answered.group() if answered else said}{when}{ran}", "yellow"))
 
 
 def _ending(call: Json) -> Text:

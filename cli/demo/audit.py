@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cli import telling
 from cli.demo.board import Board, middle
 
 Run = Mapping[str, Any]
@@ -126,18 +127,14 @@ def _double(key: str, ran: Sequence[Run], attempts: Sequence[_Attempt]) -> Doubl
     once = len(set(numbers)) == len(numbers)
     extra = [recorded[number] for number in numbers if number in recorded and not _answered(recorded[number])]
     told = len(extra) >= len(numbers) - 1 and all(_may_have_run(call) for call in extra)
-    why = "; ".join(
-        f"#{call['attempt']} {call['provider']} {call.get('signal') or call['status']}, "
-        f"executed {call['executed']}"
-        for call in extra
-    )
+    why = "; ".join(telling.brief(call, proof=True).plain for call in extra)
     first = attempts[0] if attempts else None
     return Double(
         execution_id=first.execution_id if first else "",
         step_id=first.step_id if first else "",
         idempotency_key=key,
         ran=tuple(f"#{run['attempt']} {run['provider']}" for run in ran),
-        why=why or "the journal knows nothing of it",
+        why=why or "the journal does not tell why",
         explained=known and once and told,
     )
 

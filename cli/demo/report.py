@@ -1,5 +1,6 @@
 """The demo in plain lines: one a second while it runs, and the summary at its end."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from cli.demo.board import Board
 from cli.demo.screen import HEADINGS, milliseconds, signed
 from cli.output import on_line
 
-SHOWN_DOUBLES = 10
 SHOWN_LOST = 10
 
 
@@ -71,22 +71,21 @@ def _outages(result: Summary) -> list[Text]:
 
 
 def _twice(doubles: Sequence[Double]) -> list[Text]:
-    unexplained = sum(not double.explained for double in doubles)
+    """How many keys ran more than once, grouped by what the journal says of them, with an example each."""
     if not doubles:
         return [_fact("run twice", "0 by the ledgers", "green")]
-    how = f"{unexplained} without an explanation" if unexplained else "each explained by its journal"
+    unexplained = sum(not double.explained for double in doubles)
+    how = f"{unexplained} without an explanation" if unexplained else "each explained by its journal:"
     lines = [
         _fact("run twice", f"{len(doubles)} by the ledgers, {how}", "bold red" if unexplained else "yellow")
     ]
-    ordered = sorted(doubles, key=lambda double: double.explained)
-    lines += [
-        _fact(
-            "", on_line(f"{one.execution_id} {one.step_id}: ran as {', '.join(one.ran)}; journal: {one.why}")
-        )
-        for one in ordered[:SHOWN_DOUBLES]
-    ]
-    if len(doubles) > SHOWN_DOUBLES:
-        lines.append(_fact("", f"and {len(doubles) - SHOWN_DOUBLES} more (--json lists all)"))
+    groups: defaultdict[tuple[bool, str], list[Double]] = defaultdict(list)
+    for double in doubles:
+        groups[double.explained, double.why].append(double)
+    for (explained, why), members in sorted(groups.items(), key=lambda group: group[0]):
+        example = members[0]
+        lines.append(_fact("", f"{len(members):>8}  {on_line(why)}", "" if explained else "red"))
+        lines.append(_fact("", f"          such as {example.step_id} of {example.execution_id}", "dim"))
     return lines
 
 

@@ -1,7 +1,7 @@
 """The live screen: one lane a cloud, the orders' counts, and the newest sidesteps."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -11,6 +11,7 @@ from rich.text import Text
 from cli import telling
 from cli.account import ARROW
 from cli.demo.board import RECENT, Board, Cell, Finished, Lane
+from cli.output import on_line
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 HEADINGS: Final = {"AWS": "AWS", "GCP": "Google Cloud", "AZURE": "Azure"}
@@ -98,7 +99,7 @@ def _counts(board: Board) -> list[RenderableType]:
     times.add_row(
         Text(" time  ", "dim"),
         Text(f"{milliseconds(board.healthy_median())} without a sidestep"),
-        Text(f"{signed(added)} with one", "yellow"),
+        Text(f"{signed(added)} added by one", "yellow"),
         Text("" if now is None else f"{signed(now)} in this outage", "yellow"),
         Text("(medians)", "dim"),
     )
@@ -115,11 +116,12 @@ def _recent(recent: Iterable[Finished], width: int) -> list[RenderableType]:
 
 
 def sidestep(done: Finished) -> Text:
-    """One order's first sidestep: the attempts of the step that went elsewhere."""
+    """One order's first sidestep: `order-0012 charge-card  AWS timed out after 0.70 s  ->  GCP ok`."""
     visits = done.view.get("steps") or ()
-    attempts = next((visit.get("attempts") or () for visit in visits if visit.get("failedOver")), ())
-    calls = [telling.attempt(call) for call in attempts]
-    return Text(" ").append_text(Text(ARROW).join(calls))
+    visit: Mapping[str, Any] = next((visit for visit in visits if visit.get("failedOver")), {})
+    order = (done.view.get("input") or {}).get("orderId", "")
+    line = Text(f" {on_line(str(order))} {on_line(str(visit.get('stepId', ''))):<14}", "dim")
+    return line.append_text(Text(ARROW).join([telling.brief(call) for call in visit.get("attempts") or ()]))
 
 
 def milliseconds(value: float | None) -> str:

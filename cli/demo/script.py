@@ -48,7 +48,7 @@ PHASES: Final = (
     Phase("back", "AWS is back", 2.0),
     Phase("503", "AWS answers 503 to everything", 3.0, {"AWS": {"kind": "503"}}),
     Phase(
-        "503, GCP refused",
+        "503 + GCP refused",
         "AWS answers 503, and Google Cloud refuses connections",
         3.0,
         {"AWS": {"kind": "503"}, "GCP": {"kind": "refused"}},
