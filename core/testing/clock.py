@@ -35,9 +35,10 @@ class ManualClock(Clock):
         """Return once the clock was advanced by `seconds`; at once where that is not positive."""
         if seconds <= 0:
             return
-        wake_ns = self._elapsed_ns + math.ceil(seconds * _NS) if math.isfinite(seconds) else None
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if wake_ns is not None:
+        nanoseconds = seconds * _NS
+        if math.isfinite(nanoseconds):
+            wake_ns = self._elapsed_ns + math.ceil(nanoseconds)
             heapq.heappush(self._sleepers, (wake_ns, next(self._order), future))
         await future
 

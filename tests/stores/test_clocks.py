@@ -1,0 +1,107 @@
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adapters.clock import SystemClock
+from core.testing.clock import ManualClock
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_the_system_clock_is_wall_time_that_runs_with_monotonic_time() -> None:
+    clock = SystemClock()
+    first, started = clock.now_ms(), clock.monotonic()
+    assert abs(first - time.time() * 1000) < 5_000
+    await clock.sleep(0.02)
+    assert clock.monotonic() - started >= 0.02
+    assert clock.now_ms() - first >= 19
+
+
+async def test_a_jump_of_the_wall_clock_moves_nothing() -> None:
+    program = (
+        "import time\n"
+        "from adapters.clock import SystemClock\n"
+        "clock = SystemClock()\n"
+        "before = clock.now_ms()\n"
+        "time.time_ns = lambda: 0\n"  # what the process reads after an operator set the clock to 1970
+        "time.time = lambda: 0.0\n"
+        "assert 0 <= clock.now_ms() - before < 10_000\n"
+    )
+    root = Path(__file__).parents[2]
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=root)
+    assert await asyncio.wait_for(child.wait(), 60) == 0
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -1e9])
+async def test_a_sleep_that_is_over_returns_at_once(seconds: float) -> None:
+    await asyncio.wait_for(SystemClock().sleep(seconds), 1)
+    await asyncio.wait_for(ManualClock().sleep(seconds), 1)
+
+
+async def test_a_very_long_sleep_can_be_cancelled() -> None:
+    for clock in (SystemClock(), ManualClock()):
+        sleeping = asyncio.ensure_future(clock.sleep(1e300))
+        await turns()
+        assert not sleeping.done()
+        sleeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sleeping
+
+
+async def test_sleepers_wake_in_the_order_of_their_time_and_not_before() -> None:
+    clock = ManualClock(start_ms=1_000)
+    woken: list[str] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append(name)
+
+    tasks = [
+        asyncio.ensure_future(sleeper(name, seconds)) for name, seconds in (("c", 3), ("a", 1), ("b", 2))
+    ]
+    await turns()
+    assert (clock.sleepers, clock.next_wake_in) == (3, 1.0)
+    clock.advance(0.999)
+    await turns()
+    assert woken == []
+    clock.advance(1.001)
+    await turns()
+    assert woken == ["a", "b"]
+    assert (clock.sleepers, clock.next_wake_in) == (1, 1.0)
+    clock.advance(10)
+    await asyncio.gather(*tasks)
+    assert woken == ["a", "b", "c"]
+    assert clock.now_ms() == 1_000 + 12_000
+    assert clock.next_wake_in is None
+
+
+async def test_ten_tenths_are_a_second() -> None:
+    clock = ManualClock(start_ms=0, monotonic=0)
+    sleeping = asyncio.ensure_future(clock.sleep(1))
+    await turns()
+    for _ in range(10):
+        clock.advance(0.1)
+    await turns()
+    assert sleeping.done()
+    assert (clock.now_ms(), clock.monotonic()) == (1_000, 1.0)
+
+
+async def test_a_cancelled_sleeper_is_no_sleeper() -> None:
+    clock = ManualClock()
+    sleeping = asyncio.ensure_future(clock.sleep(1))
+    await turns()
+    sleeping.cancel()
+    await turns()
+    assert (clock.sleepers, clock.next_wake_in) == (0, None)
+    clock.advance(2)
+
+
+def test_a_clock_does_not_go_backwards() -> None:
+    with pytest.raises(ValueError, match="backwards"):
+        ManualClock().advance(-1)
