@@ -62,6 +62,7 @@ class Driver:
     ) -> None:
         self.claim = claim
         self.draining = False
+        self.releasing = False
         self._owner = owner
         self._store = store
         self._definitions = definitions
@@ -97,12 +98,14 @@ class Driver:
         while True:
             state, events, commands, wake_at = self._step(state, facts, messages)
             idle = state.in_flight == 0
+            self.releasing = idle
             committed = await self._commit(state, events, messages, idle and not self.draining, wake_at)
             if self.draining and idle:
                 await self._store.give_back(self.claim)
                 return
             if committed is not None and committed.released:
                 return
+            self.releasing = False
             for command in commands:
                 self._perform(command)
             messages = ()

@@ -159,7 +159,7 @@ class Engine:
                 claim = kept.get(execution_id)
                 if claim is not None and claim.epoch == driver.claim.epoch:
                     driver.claim = claim
-                elif self._drivers.get(execution_id) is driver:
+                elif self._drivers.get(execution_id) is driver and not driver.releasing:
                     log.warning("the lease of execution %s was lost", execution_id)
                     self._tasks[execution_id].cancel()
 

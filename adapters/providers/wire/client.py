@@ -32,14 +32,16 @@ class WireConfig:
     `connect_timeout_ms` bounds the name lookup and TCP, each; `tls_timeout_ms` the TLS handshake; their sum
     all that lies before a connection is in hand, waiting for the pool included (failover.md: connect 1 s,
     TLS 2 s). `keepalive_ms` is how long an idle connection is kept: less than servers do, so that they
-    rarely close one while a request is on its way. `max_response_bytes` is Lambda's own limit (6 MiB).
+    rarely close one while a request is on its way. `max_connections` lies above the executions that one
+    engine drives at once, so that a full pool is an exception. `max_response_bytes` is Lambda's own limit
+    (6 MiB).
     `ca_file` adds a private certificate authority.
     """
 
     connect_timeout_ms: int = 1_000
     tls_timeout_ms: int = 2_000
     keepalive_ms: int = 4_000
-    max_connections: int = 1_024
+    max_connections: int = 8_192
     max_response_bytes: int = 6 * 1024 * 1024
     allow_private_origins: tuple[str, ...] = ()
     ca_file: str | None = None
