@@ -23,7 +23,6 @@ async def index() -> Response:
             "links": {
                 "executions": "/executions",
                 "workflows": "/workflows",
-                "validate": "/workflows/validate",
                 "providers": "/providers",
                 "health": "/health",
                 "ready": "/readyz",

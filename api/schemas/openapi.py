@@ -20,6 +20,7 @@ EXAMPLE: Final[Json] = {
             "provider": "AWS",
             "functionId": "charge-card",
             "fallbackProvider": "GCP",
+            "effects": "idempotent",
             "retries": 2,
             "timeout": 3000,
         }

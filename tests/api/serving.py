@@ -27,6 +27,7 @@ class Functions:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.called = asyncio.Event()
         self.release = asyncio.Event()
         self.url = ""
 
@@ -36,6 +37,7 @@ class Functions:
             return web.Response(status=503)
         given = await request.json()
         self.calls.append(request.headers["Idempotency-Key"])
+        self.called.set()
         if name == "held":
             await self.release.wait()
         if name == "own-error":

@@ -90,8 +90,7 @@ async def test_no_more_than_the_allowed_number_wait_and_the_others_are_answered_
             return await server.client.post("/executions", json=body, headers={"Prefer": "wait=20"})
 
         waiting = asyncio.create_task(wait())
-        while not server.functions.calls:
-            await asyncio.wait((waiting,), timeout=0.01)
+        await server.functions.called.wait()
         second = await wait()
         assert "preference-applied" not in second.headers
         server.functions.release.set()
