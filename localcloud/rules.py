@@ -223,12 +223,12 @@ class _Reader:
     def _named_fault(self) -> str | None:
         name, status = self._body.get("name"), self._body.get("status")
         if name is not None:
-            if name not in self._faults.statuses:
+            if not isinstance(name, str) or name not in self._faults.statuses:
                 self._problem(f"name must be one of {', '.join(sorted(self._faults.statuses))}")
                 return None
             if status is not None and status != self._faults.statuses[name]:
                 self._problem(f"{name} has status {self._faults.statuses[name]}; leave out status")
-            return cast("str", name)
+            return name
         if isinstance(status, int) and status in self._faults.by_status:
             return self._faults.by_status[status]
         known = ", ".join(str(code) for code in sorted(self._faults.by_status))

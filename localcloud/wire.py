@@ -168,6 +168,7 @@ class Front:
         reply = await self.vendor.answer(call)
         if call.run is None:  # it was turned away; what never ran cannot be lost or garbled
             return await self._deliver(request, call, reply)
+        self.vendor.executor.lose(call)
         match rule.kind:
             case "blackhole-after":
                 return await _hang()
@@ -178,7 +179,6 @@ class Front:
                 await _send_half(request, reply)
                 return await _hang()
             case _:  # corrupt: the rules know no other kind that comes here
-                self.vendor.executor.lose(call)
                 return await _send(request, _corrupted(reply))
 
     async def _deliver(self, request: web.BaseRequest, call: Call, reply: Reply) -> web.StreamResponse:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from localcloud.aws.errors import AwsError
 from localcloud.executor import Call
 from localcloud.settings import AwsCredential
+from localcloud.strangers import same
 
 _SERVICE = "lambda"
 _MAX_SKEW_SECONDS = 300  # "Signature expired: ... (... - 5 min.)"
@@ -55,8 +56,8 @@ class SigV4:
         """Return the credential that signed a request. Raises AwsError in AWS's own words."""
         given = _authorization(call)
         credential = self._credentials.get(given.access_key_id)
-        if credential is None or not hmac.compare_digest(
-            (credential.session_token or "").encode(), call.headers.get("X-Amz-Security-Token", "").encode()
+        if credential is None or not same(
+            call.headers.get("X-Amz-Security-Token", ""), credential.session_token or ""
         ):
             raise AwsError(
                 "UnrecognizedClientException", "The security token included in the request is invalid."
@@ -74,9 +75,9 @@ class SigV4:
             raise AwsError("InvalidSignatureException", _MISMATCH)
         request = _canonical_request(call, given.signed_headers, payload_hash)
         scope = f"{given.date}/{given.region}/{given.service}/aws4_request"
-        to_sign = f"{_ALGORITHM}\n{amz_date}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        to_sign = f"{_ALGORITHM}\n{amz_date}\n{scope}\n{hashlib.sha256(request).hexdigest()}"
         expected = hmac.new(self._key(credential, given.date), to_sign.encode(), hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(expected.encode(), given.signature.encode()):
+        if not same(given.signature, expected):
             raise AwsError("InvalidSignatureException", _MISMATCH)
         if credential.expires_at is not None and credential.expires_at <= self._now():
             raise AwsError("ExpiredTokenException", "The security token included in the request is expired")
@@ -149,11 +150,12 @@ def _check_signed_headers(call: Call, signed: tuple[str, ...]) -> None:
         raise AwsError("InvalidSignatureException", _MISMATCH)
 
 
-def _canonical_request(call: Call, signed: tuple[str, ...], payload_hash: str) -> str:
+def _canonical_request(call: Call, signed: tuple[str, ...], payload_hash: str) -> bytes:
     path = quote(call.path, safe="/~")
     query = "&".join(sorted(part if "=" in part else f"{part}=" for part in call.query.split("&") if part))
     headers = "".join(f"{name}:{_SPACES.sub(' ', call.headers[name].strip())}\n" for name in signed)
-    return f"{call.method}\n{path}\n{query}\n{headers}\n{';'.join(signed)}\n{payload_hash}"
+    text = f"{call.method}\n{path}\n{query}\n{headers}\n{';'.join(signed)}\n{payload_hash}"
+    return text.encode("utf-8", "surrogateescape")  # headers hold whatever bytes were sent
 
 
 def _stamp(seconds: float) -> str:

@@ -1,14 +1,13 @@
 """Tokens as Microsoft Entra hands them out: the client credentials grant, and their verification."""
 
-import hmac
 import json
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from localcloud.executor import Call, Reply
 from localcloud.settings import AzureSettings
+from localcloud.strangers import form, same
 from localcloud.tokens import Key, TokenError, Verifier
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -28,15 +27,14 @@ class Entra:
 
     def token(self, call: Call) -> Reply:
         """`POST /{tenant}/oauth2/v2.0/token`."""
-        form = parse_qs(call.body.decode("latin-1"), max_num_fields=20)
-        given = form.get("client_secret", [""])[0].encode("latin-1")
-        if form.get("grant_type") != ["client_credentials"]:
+        fields = form(call.body)
+        secret = fields.get("client_secret", [""])[0]
+        if fields.get("grant_type") != ["client_credentials"]:
             return _refused(400, "unsupported_grant_type", "Only client_credentials is supported.")
-        if form.get("client_id") != [self._settings.client_id] or not hmac.compare_digest(
-            given, self._settings.client_secret.encode()
-        ):
+        known = fields.get("client_id") == [self._settings.client_id]
+        if not known or not same(secret, self._settings.client_secret):
             return _refused(401, "invalid_client", "Invalid client secret provided.")
-        if form.get("scope") != [f"{self._settings.audience}/.default"]:
+        if fields.get("scope") != [f"{self._settings.audience}/.default"]:
             return _refused(400, "invalid_scope", f"The scope must be {self._settings.audience}/.default.")
         now = int(self._now())
         lifetime = int(self._settings.token_seconds)

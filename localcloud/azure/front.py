@@ -1,6 +1,5 @@
 """Azure's front: HTTP triggers below `/api`, keys or Entra tokens, and the tenant's token endpoint."""
 
-import hmac
 from urllib.parse import parse_qs
 
 from localcloud import metadata
@@ -9,6 +8,7 @@ from localcloud.azure.errors import FAULTS, fault
 from localcloud.azure.functions import HttpTrigger, LoopThread
 from localcloud.executor import Call, Executor, Reply
 from localcloud.settings import AzureSettings
+from localcloud.strangers import same
 from localcloud.vendor import FaultOptions, Faults, ProviderName
 
 _PREFIX = "/api"
@@ -101,15 +101,11 @@ class AzureFront:
         if trigger.level == "ANONYMOUS":
             return True
         given = call.headers.get("x-functions-key") or parse_qs(call.query).get("code", [""])[0]
-        if _same(given, self._settings.master_key):
+        if same(given, self._settings.master_key):
             return True
         if trigger.level == "ADMIN":
             return False
         own = self._settings.function_keys.get(trigger.name)
-        if _same(given, self._settings.function_key) or (own is not None and _same(given, own)):
+        if same(given, self._settings.function_key) or (own is not None and same(given, own)):
             return True
         return self._entra.allows(call.headers.get("Authorization", ""))
-
-
-def _same(given: str, key: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), key.encode())

@@ -86,7 +86,7 @@ class HttpTrigger:
             url=f"http://{call.headers.get('Host', 'localhost')}{call.path}"
             + (f"?{call.query}" if call.query else ""),
             headers=dict(call.headers),
-            params=dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=1000)),
+            params=dict(parse_qsl(call.query, keep_blank_values=True)),
             route_params=parameters,
             body=call.body,
         )

@@ -8,10 +8,10 @@ import json
 import time
 from collections.abc import Callable, Collection
 from typing import Any
-from urllib.parse import parse_qs
 
 from localcloud.executor import Call, Reply
 from localcloud.settings import GcpSettings
+from localcloud.strangers import form
 from localcloud.tokens import Key, TokenError, Verifier
 
 ISSUER = "https://accounts.google.com"
@@ -56,12 +56,12 @@ class Identity:
 
     def token(self, call: Call) -> Reply:
         """`POST /token`."""
-        form = parse_qs(call.body.decode("latin-1"), max_num_fields=20)
-        if form.get("grant_type") != [_GRANT]:
+        fields = form(call.body)
+        if fields.get("grant_type") != [_GRANT]:
             return _refused("unsupported_grant_type", "The grant type must be the JWT bearer grant.")
         try:
             claims = self._account.verify(
-                form.get("assertion", [""])[0],
+                fields.get("assertion", [""])[0],
                 issuers=(self._settings.service_account,),
                 audiences=(*self._token_uris, _TOKEN_AUDIENCE),
             )
