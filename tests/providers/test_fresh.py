@@ -38,7 +38,7 @@ class Source:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110  what is waited for happens in a thread
+        while not true():
             await asyncio.sleep(0.005)
 
 

@@ -5,9 +5,9 @@ import logging
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from yarl import URL
 
 from adapters.providers.wire import outcomes
@@ -29,17 +29,20 @@ log = logging.getLogger("sidestep.providers")
 _MANY_ROUTES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What is sent: the URL as it goes on the wire, all headers, and which of their values are secret.
 
     `credential` is what was used, as the subclass that made it knows it (to refuse it later).
     """
 
     url: URL
-    headers: Mapping[str, str] = field(repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    credential: Any = field(default=None, repr=False)
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    credential: Any = None
+
+    def __repr__(self) -> str:
+        """Without headers and secrets."""
+        return f"Request({self.url!s})"
 
 
 class WireProvider(Provider, ABC, Generic[R]):

@@ -1,8 +1,9 @@
 """What came back from a server, before anybody says what it means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 FIRST_SUCCESS, FIRST_REDIRECT, FIRST_CLIENT_ERROR, FIRST_SERVER_ERROR = 200, 300, 400, 500
 
@@ -15,8 +16,7 @@ class Broken(StrEnum):
     TOO_LARGE = "too-large"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One HTTP response. `headers` is read without regard to case; `broken` says that `body` is not whole."""
 
     status: int

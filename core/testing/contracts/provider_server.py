@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -113,9 +114,9 @@ class ProviderServer:
         return f"http://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["ProviderServer"]:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["ProviderServer"]:
         """Listen on a free loopback port while the context lasts."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         try:
             yield self
         finally:
