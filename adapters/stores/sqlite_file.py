@@ -35,7 +35,8 @@ CREATE TABLE executions (
   released      INTEGER NOT NULL,
   hold          TEXT NOT NULL,
   wake_at_ms    INTEGER,
-  inbox         INTEGER NOT NULL
+  inbox         INTEGER NOT NULL,
+  CHECK ((hold = 'timer') = (wake_at_ms IS NOT NULL))
 ) STRICT;
 CREATE INDEX executions_status ON executions (status, execution_id);
 CREATE INDEX executions_workflow ON executions (workflow_id, execution_id);

@@ -229,24 +229,26 @@ class Store(Protocol):
     async def commit(self, commit: Commit) -> Committed:
         """Append, update the summary, consume messages, set the timer, release: one durable act.
 
-        Raises NotOwner where version or epoch do not match (and this commit id is not the last one).
+        Raises NotOwner where version or epoch do not match (and this commit id is not the last one), or
+        where the claim was released or given back. Raises ExecutionNotFound.
         """
         ...
 
     async def deliver(self, execution_id: str, message: Message) -> bool:
         """Put a message into the inbox and, in the same act, make a ticket where none is live.
 
-        Returns False for a message id that this execution has had before (nothing changes). Raises
-        ExecutionNotFound, and ExecutionEnded where the status is terminal.
+        Returns False for a message id that this execution has had before (nothing changes), even where it
+        has ended since. Raises ExecutionNotFound, ExecutionEnded where the status is terminal, and
+        InvalidInput for a body that is not JSON.
         """
         ...
 
     async def inbox(self, execution_id: str) -> tuple[Message, ...]:
-        """The messages not yet consumed, oldest first."""
+        """The messages not yet consumed, oldest first. Raises ExecutionNotFound."""
         ...
 
     async def save_snapshot(self, execution_id: str, snapshot: Snapshot) -> None:
-        """Keep a snapshot; an older one is dropped. Losing it changes no result."""
+        """Keep a snapshot; an older one is dropped. Losing it changes no result. Raises ExecutionNotFound."""
         ...
 
     async def history(self, execution_id: str, after: int, limit: int) -> tuple[bytes, ...]:
@@ -260,7 +262,7 @@ class Store(Protocol):
         ...
 
     async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
-        """A page of records with ids below `cursor`, newest first. `limit` is 1 to 500."""
+        """A page of records with ids below `cursor`, newest first. `limit` is 1 to 500, else InvalidInput."""
         ...
 
     async def counts(self) -> dict[str, int]:

@@ -94,6 +94,12 @@ def test_a_refill_that_was_overtaken_is_ignored() -> None:
     assert timers.exhausted
 
 
+def test_a_refill_leaves_out_what_has_a_ticket() -> None:
+    timers = Timers(window=4)
+    timers.refill([Due("a", 1, 0), Due("b", 2, 0)], NOWHERE, {"a"}, complete=True)
+    assert [due.execution_id for due in timers.pop_due(100)] == ["b"]
+
+
 def test_leases_that_are_renewed_for_ever_do_not_grow_the_desk() -> None:
     clock = ManualClock()
     desk = Desk(clock, Timers())

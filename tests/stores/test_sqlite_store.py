@@ -281,12 +281,15 @@ async def test_a_disk_that_fails_is_unavailable_and_recovers_with_it(path: Path,
     await store.create(new("x1"))
     (claim,) = (await store.claim("o", 1, 60.0)).claims
     wanted = step(claim, 1)
+    assert store._writer is not None
+    connection = store._writer._connection
     disk.cut()
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             await store.commit(wanted)
     disk.is_cut.clear()
     await store.commit(wanted)
+    assert store._writer._connection is not connection, "an error's connection is not used again"
     assert (await store.load("x1")).version == 2
     await store.close()
 
@@ -371,6 +374,25 @@ async def test_many_due_timers_come_in_portions_that_ask_for_more(path: Path) ->
         assert len(taken.claims) == 4 or fired == 50
     assert fired == 50
     assert (await store.get("x000")).hold is Hold.TICKET
+    await store.close()
+
+
+async def test_a_cancelled_claim_keeps_nothing(path: Path) -> None:
+    clock = ManualClock()
+    store = SqliteStore(path, clock, timer_window=2)
+    await store.open()
+    for i in range(4):
+        await store.create(new(f"x{i}"))
+    for claim in (await store.claim("o", 3, 10.0)).claims:
+        await release(store, claim, 1, clock.now_ms() + 5_000)
+    clock.advance(6)
+    claiming = asyncio.ensure_future(store.claim("o", 10, 1_000.0))
+    await asyncio.sleep(0)  # it holds x3 and waits for the other timers
+    claiming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claiming
+    claims = (await store.claim("next", 10, 1_000.0)).claims
+    assert {claim.execution_id for claim in claims} == {"x0", "x1", "x2", "x3"}
     await store.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import NotOwner
 from core.ports.doorbell import Topic
-from core.ports.store import Claim, Hold, Store
+from core.ports.store import Claim, Committed, Hold, Store
 from core.testing.clock import ManualClock
 from core.testing.contracts.store_base import Rings, StoreBase, message, new, release, step
 
@@ -119,6 +119,15 @@ class ClaimsContract(StoreBase):
         with pytest.raises(NotOwner):
             await store.commit(step(claim, 2))
 
+    async def test_a_lease_may_be_shorter_than_the_one_before(self, store: Store, clock: ManualClock) -> None:
+        await store.create(new("x1"))
+        (claim,) = (await store.claim("o", 1, 30 * self.unit)).claims
+        await store.give_back(claim)
+        (claim,) = (await store.claim("o", 1, 20 * self.unit)).claims
+        await store.renew((claim,), 5 * self.unit)
+        await self.pass_time(clock, 6)
+        assert len(await self.claim_all(store, "other")) == 1
+
     async def test_nobody_commits_without_a_claim(self, store: Store) -> None:
         await store.create(new("x1"))
         for epoch in (0, 1, 7):
@@ -146,6 +155,15 @@ class ClaimsContract(StoreBase):
         await store.deliver("x1", message("m"))
         with pytest.raises(NotOwner):
             await store.commit(step(claim, 1))
+
+    async def test_an_owner_that_is_letting_go_commits_nothing_more(self, store: Store) -> None:
+        await store.create(new("x1"))
+        claim = await self.claim_one(store)
+        made = await asyncio.gather(
+            release(store, claim, 1), store.commit(step(claim, 1, events=0)), return_exceptions=True
+        )
+        assert [type(answer) for answer in made] == [Committed, NotOwner]
+        assert (await store.get("x1")).hold is Hold.NONE
 
     async def test_a_timer_hands_out_its_execution_when_it_is_due_and_not_before(
         self, store: Store, clock: ManualClock
@@ -219,6 +237,9 @@ class ClaimsContract(StoreBase):
         await store.commit(step(claim, 1))
         record = await store.get("x1")
         assert (record.hold, record.wake_at_ms, record.epoch) == (Hold.TICKET, None, claim.epoch)
+        await store.close()
+        await store.open()
+        assert await store.get("x1") == record
 
     async def test_a_timer_claim_given_back_is_a_ticket(self, store: Store, clock: ManualClock) -> None:
         await store.create(new("x1"))
