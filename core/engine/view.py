@@ -19,6 +19,9 @@ from core.ports.store import Record, Store
 
 SHOWN = 1_000
 
+_TIMES = {"deadlineAt", "wakeAt", "notAfter"}
+"""Fields of events that are instants: people read them as the other times."""
+
 
 class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One event of the public history. `seq` counts from 1; `details` holds the event's other fields."""
@@ -136,6 +139,8 @@ def tell(envelope: Envelope) -> list[HistoryEvent]:
     for seq, event in numbered(envelope):
         fields = msgspec.to_builtins(event)
         name = fields.pop("kind")
+        for time in _TIMES & fields.keys():
+            fields[time] = instant(fields[time])
         told.append(
             HistoryEvent(seq=seq, timestamp=at, type=name, step_id=fields.pop("stepId", None), details=fields)
         )
