@@ -171,9 +171,7 @@ def _said(kind: str, details: Json) -> str:
             hop = f"{target(details.get('fromTarget') or {})} -> {target(details.get('toTarget') or {})}"
             return shorten(f"{hop}  ({on_line(str(details.get('reason', '')))})")
         case "RETRY_SCHEDULED":
-            return shorten(
-                f"at {clock_of_ms(details.get('wakeAt'))}  ({on_line(str(details.get('reason', '')))})"
-            )
+            return shorten(f"at {clock(details.get('wakeAt'))}  ({on_line(str(details.get('reason', '')))})")
         case _:
             named = (details.get(name) for name in ("error", "cause", "reason", "next"))
             return shorten(number + "  ".join(on_line(str(value)) for value in named if value))
@@ -195,16 +193,6 @@ def clock(timestamp: object) -> str:
     """The time of day of an RFC 3339 instant, to the millisecond, as it is written (UTC)."""
     match = re.search(r"T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)", str(timestamp))
     return match.group(1) if match else "--:--:--"
-
-
-def clock_of_ms(at_ms: object) -> str:
-    """The time of day, in UTC, of milliseconds since the Unix epoch."""
-    if not isinstance(at_ms, int | float):
-        return "--:--:--"
-    seconds, ms = divmod(int(at_ms), 1000)
-    minutes, second = divmod(seconds % 86_400, 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour:02}:{minute:02}:{second:02}.{ms:03}"
 
 
 def shorten(text: str, limit: int = _LONG_TEXT) -> str:

@@ -187,7 +187,7 @@ def test_a_view_of_another_version_is_told_as_far_as_it_is_understood() -> None:
             "#1 timed out after 0.70 s, may have run",
         ),
         (
-            {"type": "RETRY_SCHEDULED", "details": {"wakeAt": 3_723_004, "reason": "why"}},
+            {"type": "RETRY_SCHEDULED", "details": {"wakeAt": "1970-01-01T01:02:03.004Z", "reason": "why"}},
             "at 01:02:03.004  (why)",
         ),
         ({"type": "WORKFLOW_FAILED", "details": {"error": "E", "cause": "c"}}, "E  c"),
