@@ -5,9 +5,11 @@ A directory of functions looks so; a vendor's folder may be missing:
     aws/lambda_function.py     handlers `handler(event, context)`
     gcp/main.py                functions decorated with `@functions_framework.http`
     azure/function_app.py      `app = azure.functions.FunctionApp()` with HTTP triggers
+    anything.py                what they share
 
-While a module is loaded its own folder is importable, and what it imported from there is forgotten
-again, so that equally named helpers of two vendors stay apart: import them at the top of the module.
+While a module is loaded its own folder and the directory are importable, and what it imported from
+there is forgotten again, so that each vendor has its own copy, and equally named helpers stay apart:
+import them at the top of the module.
 """
 
 import importlib.util
@@ -25,26 +27,23 @@ class FunctionsError(Exception):
 
 
 @contextmanager
-def importing_from(directory: Path) -> Iterator[None]:
-    """Make a folder importable for a moment."""
-    folder = str(directory.resolve())
+def importing_from(folder: Path) -> Iterator[None]:
+    """Make a vendor's folder, and after everything else its parent, importable for a moment."""
+    places = (folder.resolve(), folder.resolve().parent)
     before_path, before_modules = list(sys.path), dict(sys.modules)
-    sys.path.insert(0, folder)
+    sys.path[:] = [str(places[0]), *before_path, str(places[1])]
     try:
         yield
     finally:
         sys.path[:] = before_path
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if (
-                before_modules.get(name) is not module
-                and file is not None
-                and Path(file).parent == Path(folder)
-            ):
-                if name in before_modules:
-                    sys.modules[name] = before_modules[name]
-                else:
-                    del sys.modules[name]
+            if before_modules.get(name) is module or file is None or Path(file).parent not in places:
+                continue
+            if name in before_modules:
+                sys.modules[name] = before_modules[name]
+            else:
+                del sys.modules[name]
 
 
 def load(path: Path) -> ModuleType:

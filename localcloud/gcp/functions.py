@@ -64,24 +64,32 @@ def find(directory: Path) -> dict[str, HttpFunction]:
         return {}
     with _own_registry():
         module = load(path)
-        entry_points = [
-            name
-            for name, kind in registry.REGISTRY_MAP.items()
-            if kind == registry.HTTP_SIGNATURE_TYPE and isinstance(getattr(module, name, None), FunctionType)
-        ]
-        asynchronous = sorted(registry.ASGI_FUNCTIONS.intersection(entry_points))
-        if asynchronous:
-            raise FunctionsError(f"{path}: {', '.join(asynchronous)}: functions of functions_framework.aio")
+        entry_points = [name for name, value in vars(module).items() if _is_http(path, name, value)]
         return {
             public_name(name): HttpFunction(public_name(name), name, _application(path, name))
             for name in entry_points
         }
 
 
+def _is_http(path: Path, name: str, value: object) -> bool:
+    """Whether a name of the module is one that the framework's decorator made a function of."""
+    if not isinstance(value, FunctionType) or name.startswith("_"):
+        return False
+    match value.__globals__.get("__name__"):
+        case "functions_framework":
+            return registry.REGISTRY_MAP.get(value.__name__) == registry.HTTP_SIGNATURE_TYPE
+        case "functions_framework.aio":
+            raise FunctionsError(
+                f"{path}: {name} is a function of functions_framework.aio; only plain ones run"
+            )
+        case _:
+            return False
+
+
 def _application(path: Path, entry_point: str) -> _Wsgi:
     try:
         with importing_from(path.parent):
-            app: Any = functions_framework.create_app(entry_point, str(path))  # type: ignore[no-untyped-call]  # has no types
+            app: Any = functions_framework.create_app(entry_point, str(path), "http")  # type: ignore[no-untyped-call]  # has no types
     except Exception as error:
         raise FunctionsError(f"{path}: {entry_point}: {type(error).__name__}: {error}") from error
     # Flask would print the traceback of every function that fails by its own fault.

@@ -229,7 +229,7 @@ async def test_an_event_runs_later_and_a_dry_run_not_at_all(
     answer = await invoke(localcloud, InvocationType="Event")
     assert (answer["StatusCode"], answer["Payload"]) == (202, b"")
     async with asyncio.timeout(5):
-        while [run["state"] for run in await control.ledger()] != ["completed"]:  # noqa: ASYNC110 - over HTTP
+        while [run["state"] for run in await control.ledger()] != ["completed"]:
             await asyncio.sleep(0.005)
 
 

@@ -279,7 +279,7 @@ async def test_over_its_time_the_front_end_gives_up_and_the_container_runs_on(tm
         answer = await caller.call("GCP", "stuck")
         assert (answer.status, answer.body) == (504, b"upstream request timeout")
         async with asyncio.timeout(5):
-            while cloud.ledger.entries()[0].state == "running":  # noqa: ASYNC110 - a thread ends it
+            while cloud.ledger.entries()[0].state == "running":
                 await asyncio.sleep(0.005)
         (run,) = cloud.ledger.entries()
         assert (run.state, run.replied) == ("completed", False)

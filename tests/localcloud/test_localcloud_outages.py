@@ -66,13 +66,13 @@ async def test_refused_resets_a_call_in_flight_whose_function_runs_on(
         with pytest.raises(aiohttp.ClientConnectionError):
             await call
         async with asyncio.timeout(5):
-            while await runs(control) != [("completed", False)]:  # noqa: ASYNC110 - over HTTP
+            while await runs(control) != [("completed", False)]:
                 await asyncio.sleep(0.005)
 
 
 async def until_running(cloud: LocalCloud) -> None:
     async with asyncio.timeout(5):
-        while not cloud.ledger.entries():  # noqa: ASYNC110 - a thread writes it
+        while not cloud.ledger.entries():
             await asyncio.sleep(0.002)
 
 
@@ -89,7 +89,7 @@ async def test_a_black_hole_takes_the_request_and_never_answers(
         assert await runs(control) == ([("completed", False)] if ran else [])
         # The caller hung up, and nothing waits for it any more.
         async with asyncio.timeout(5):
-            while open_requests(localcloud, provider):  # noqa: ASYNC110 - a socket's end is noticed later
+            while open_requests(localcloud, provider):
                 await asyncio.sleep(0.005)
 
 
@@ -278,7 +278,7 @@ async def test_the_token_endpoint_fails_only_when_it_is_asked_to(
 async def test_a_refusal_ends_by_itself_and_flaps(localcloud: LocalCloud, control: ControlClient) -> None:
     async def until(listening: bool) -> None:
         async with asyncio.timeout(5):
-            while localcloud._fronts["AWS"].listening is not listening:  # noqa: ASYNC110 - a timer does it
+            while localcloud._fronts["AWS"].listening is not listening:
                 await asyncio.sleep(0.002)
 
     await control.set_outage("AWS", "refused", for_seconds=0.05)
@@ -310,7 +310,7 @@ async def test_stopping_frees_what_is_held_in_a_black_hole() -> None:
         cloud._fronts["AZURE"].outages.put(rule_of(cloud, kind="blackhole"))
         call = asyncio.create_task(caller.call("AZURE", timeout=30))
         async with asyncio.timeout(5):
-            while cloud._fronts["AZURE"].outages.listed()[0]["hits"] == 0:  # noqa: ASYNC110 - over HTTP
+            while cloud._fronts["AZURE"].outages.listed()[0]["hits"] == 0:
                 await asyncio.sleep(0.002)
         await cloud.stop()
         with pytest.raises(aiohttp.ClientConnectionError):
