@@ -199,3 +199,13 @@ def shorten(text: str, limit: int = _LONG_TEXT) -> str:
     """`text`, with no line end in it, at most `limit` characters."""
     flat = clean(text.replace("\n", " "))
     return flat if len(flat) <= limit else flat[: limit - 3].rstrip() + "..."
+
+
+def clock_of_ms(at_ms: object) -> str:
+    """The time of day, in UTC, of milliseconds since the Unix epoch."""
+    if not isinstance(at_ms, int | float):
+        return "--:--:--"
+    seconds, ms = divmod(int(at_ms), 1000)
+    minutes, second = divmod(seconds % 86_400, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour:02}:{minute:02}:{second:02}.{ms:03}"
