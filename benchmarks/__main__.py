@@ -37,7 +37,7 @@ def endpoint(hold: float = 0.0) -> Iterator[int]:
 def measure(module: str, *args: object) -> dict[str, float]:
     """What one measuring process printed."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=200)
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
 
@@ -64,7 +64,7 @@ def main() -> int:
             print(f"measuring {NAMES[store]} ...", file=sys.stderr)
             lines[store] = measure("line", store, port, chosen.seconds)
     print(f"measuring {CONCURRENT:,} executions at once ...", file=sys.stderr)
-    with endpoint(hold=20.0) as port:
+    with endpoint(hold=45.0) as port:
         many = measure("concurrent", "sqlite", port, CONCURRENT)
     result: dict[str, Any] = {"machine": machine(), "line": lines, "concurrent": many}
     print(json.dumps(result, indent=2) if chosen.json else table(result))
