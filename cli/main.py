@@ -48,6 +48,11 @@ def main() -> None:
         sys.exit(stop.code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; there is nobody to tell. What is still buffered
+        # goes nowhere, or the interpreter would fail on it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except Exception as unexpected:
         if os.environ.get(TRACEBACK):
             raise

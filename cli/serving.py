@@ -5,19 +5,20 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 from rich.text import Text
 
 from api.server import configure_logging, serve
 from api.settings import CONFIG_VARIABLE, Settings, load
-from cli import clouds
 from cli.failures import FAILED, Stop
 from cli.output import emit, say
 from cli.tether import tether, until_signalled
 from core.errors import SidestepError
-from localcloud.app import LocalCloud
+
+if TYPE_CHECKING:
+    from localcloud.app import LocalCloud
 
 CLOUDS: Final = tuple(f"SIDESTEP_PROVIDERS__{name}__" for name in ("AWS", "GCP", "AZURE"))
 
@@ -55,7 +56,7 @@ async def _run(wanted: Wanted) -> None:
                 raise Stop(str(problem), FAILED) from problem
 
 
-def _settings(wanted: Wanted, cloud: LocalCloud | None) -> Settings:
+def _settings(wanted: Wanted, cloud: "LocalCloud | None") -> Settings:
     """The settings, pointed at `cloud` where there is one. This process's environment is not changed."""
     environment = dict(os.environ)
     if cloud is not None:
@@ -68,10 +69,12 @@ def _settings(wanted: Wanted, cloud: LocalCloud | None) -> Settings:
 
 
 @asynccontextmanager
-async def _localcloud(port: int | None) -> AsyncIterator[LocalCloud | None]:
+async def _localcloud(port: int | None) -> AsyncIterator["LocalCloud | None"]:
     if port is None:
         yield None
         return
+    from cli import clouds
+
     cloud = clouds.prepare(port)
     await clouds.start(cloud, "--localcloud-port")
     try:
@@ -80,13 +83,16 @@ async def _localcloud(port: int | None) -> AsyncIterator[LocalCloud | None]:
         await cloud.stop()
 
 
-def _tell(url: str, cloud: LocalCloud | None, *, as_json: bool) -> None:
-    if as_json:
-        there = None if cloud is None else {"control": cloud.control_url, "providers": clouds.places(cloud)}
-        emit({"server": url, "localcloud": there})
-        return
-    say(Text.assemble(("Sidestep is up", "bold green"), " at ", (url, "bold")))
+def _tell(url: str, cloud: "LocalCloud | None", *, as_json: bool) -> None:
+    where = None
+    lines: list[Text | str] = []
     if cloud is not None:
-        say("", "localcloud:", *clouds.described(cloud))
-        say("", "Put a cloud out with: sidestep localcloud outage AWS refused")
-    say("Ctrl-C ends it.")
+        from cli.clouds import described, places
+
+        where = {"control": cloud.control_url, "providers": places(cloud)}
+        lines = ["", "localcloud:", *described(cloud), ""]
+        lines.append("Put a cloud out with: sidestep localcloud outage AWS refused")
+    if as_json:
+        emit({"server": url, "localcloud": where})
+        return
+    say(Text.assemble(("Sidestep is up", "bold green"), " at ", (url, "bold")), *lines, "Ctrl-C ends it.")

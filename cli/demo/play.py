@@ -60,12 +60,22 @@ async def _interruptible(options: Options) -> int:
                 demo.cancel()
             with suppress(asyncio.CancelledError):
                 return await demo
+        except BaseExceptionGroup as several:
+            # Tasks that run side by side fail as a group; the first failure is the one that ended the rest.
+            raise _first(several) from several
         finally:
             for task in (demo, asking):
                 task.cancel()
             await asyncio.gather(demo, asking, return_exceptions=True)
     complain("The demo was interrupted; everything that it started has ended.")
     return INTERRUPTED
+
+
+def _first(failure: BaseException) -> BaseException:
+    """The first failure inside groups of them."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 async def _demo(options: Options, reported: asyncio.Event, asked: asyncio.Event) -> int:
