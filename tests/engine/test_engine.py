@@ -148,6 +148,53 @@ async def test_a_cancel_does_not_wait_for_a_long_call() -> None:
     assert not await world.executions.cancel(execution_id), "a second cancel is the first one"
 
 
+async def test_a_cancel_wakes_an_execution_that_only_waits() -> None:
+    world = World()
+    execution_id = await world.submit(
+        {"id": "w", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "seconds": 86_400}]}
+    )
+    engine = world.engine()
+
+    async def waits() -> bool:
+        return await world.status(execution_id) == "RUNNING" and engine.in_hand == 0
+
+    await world.run(waits, engine)
+    before = world.clock.monotonic()
+    await world.executions.cancel(execution_id)
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "CANCELLED"
+    assert world.clock.monotonic() - before < 5
+
+
+async def test_a_parked_execution_can_be_cancelled() -> None:
+    world = World(lambda _: LOST)
+    execution_id = await world.submit(line("pay", effects="atMostOnce"))
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "PARKED"
+    await world.executions.cancel(execution_id)
+
+    async def cancelled() -> bool:
+        return await world.status(execution_id) == "CANCELLED"
+
+    await world.run(cancelled)
+    assert len(world.ledger) == 1
+
+
+async def test_an_execution_ends_at_its_time_limit_even_while_it_waits() -> None:
+    world = World()
+    document = {
+        "id": "w",
+        "timeoutSeconds": 30,
+        "startAt": "w",
+        "steps": [{"id": "w", "type": "WAIT", "seconds": 600}],
+    }
+    execution_id = await world.submit(document)
+    before = world.clock.monotonic()
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "TIMED_OUT"
+    assert 30 <= world.clock.monotonic() - before <= 32
+
+
 async def test_what_has_ended_cannot_be_cancelled() -> None:
     world = World()
     execution_id = await world.submit(line("a"))
