@@ -4,8 +4,10 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+import aiohttp
 import hypothesis.strategies as st
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 
 from adapters.providers.aws.config import AwsConfig
@@ -18,7 +20,7 @@ from adapters.providers.http.config import HttpConfig, Service
 from adapters.providers.http.provider import HttpProvider
 from adapters.providers.wire.addresses import Kind, kind_of
 from adapters.providers.wire.client import WireConfig
-from adapters.providers.wire.connector import guarded_socket
+from adapters.providers.wire.connector import GuardedConnector, guarded_socket
 from adapters.providers.wire.origins import BadUrl, parse_origin, parse_url
 from adapters.providers.wire.resolver import AddressRefused
 from core.errors import ConfigurationError
@@ -297,8 +299,30 @@ async def test_the_checked_address_is_the_one_that_is_connected_to() -> None:
             await provider.close()
 
 
-def test_no_socket_is_made_for_a_forbidden_address() -> None:
+class Careless(AbstractResolver):
+    """A resolver that checks nothing."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        address = "169.254.169.254"
+        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("url", ["http://good.test/", "http://169.254.169.254/"])
+async def test_the_connector_itself_refuses_forbidden_addresses(url: str) -> None:
     """The last belt: whatever the resolver and the origins let through."""
+    connector = GuardedConnector(connect_seconds=1, tls_seconds=1, resolver=Careless())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await session.post(url)
+        assert isinstance(caught.value.os_error, AddressRefused)
+
+
+def test_no_socket_is_made_for_a_forbidden_address() -> None:
     for family, address in ((socket.AF_INET, "169.254.169.254"), (socket.AF_INET6, "fe80::1")):
         with pytest.raises(AddressRefused):
             guarded_socket((family, socket.SOCK_STREAM, 0, "", (address, 80)))
@@ -355,6 +379,18 @@ def test_foreign_projects_and_hosts_get_no_token() -> None:
         "http://europe-west1-my-project.cloudfunctions.net/f",
         "https://europe-west1-my-project.cloudfunctions.net.evil.test/f",
         "https://anything-abc-ew.a.run.app/",
+    ):
+        assert gcp.check(Target("GCP", url)) is not None, url
+
+
+def test_a_base_url_is_a_place_and_not_its_whole_host() -> None:
+    gcp = GcpProvider(GcpConfig(base_url="https://gateway.test/functions"))
+    assert gcp.check(Target("GCP", "charge")) is None
+    assert gcp.check(Target("GCP", "https://gateway.test/functions/charge")) is None
+    for url in (
+        "https://gateway.test/admin",
+        "https://gateway.test/functions-x/charge",
+        "https://gateway.test/",
     ):
         assert gcp.check(Target("GCP", url)) is not None, url
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from core.errors import ConfigurationError
 from core.failover.outcome import Outcome, Scope
 from core.graph.model import Target
 from core.ports.provider import Call
+
+log = logging.getLogger("sidestep.providers")
 
 PREPARE_SECONDS = 5.0
 """How long `prepare` waits; what it began goes on in the background."""
@@ -157,7 +160,11 @@ class GcpProvider(WireProvider[_Route]):
             location = parse_url(text)
         except BadUrl as problem:
             return f"GCP: {problem}."
-        own_base = self._base is not None and location.origin == self._base.origin
+        own_base = (
+            self._base is not None
+            and location.origin == self._base.origin
+            and location.path.startswith(f"{self._base.path}/")
+        )
         if own_base or location.origin in self._origins or belongs_to(location.origin, self._config.project):
             return _Route(self._place(location), None)
         return (
@@ -173,6 +180,13 @@ class GcpProvider(WireProvider[_Route]):
         await asyncio.wait({task}, timeout=PREPARE_SECONDS)
 
     async def _prepare(self, targets: tuple[Target, ...]) -> None:
+        try:
+            await self._learn(targets)
+        except Exception:
+            # Preparing is a courtesy; calls do without.
+            log.exception("GCP: preparing ended in an internal error")
+
+    async def _learn(self, targets: tuple[Target, ...]) -> None:
         routes = [route for target in targets if not isinstance(route := self._routed(target), str)]
         if self._uris is not None:
             await self._uris.learn(route.key for route in routes if route.key is not None)
