@@ -12,6 +12,8 @@ from cli.output import on_line
 
 ARROW: Final = "  ->  "
 MAX_JSON_LINES: Final = 40
+SHOWN_MS: Final = 50
+"""A step without attempts (a wait, a parallel) tells how long it took from here on."""
 
 
 def account(view: Mapping[str, Any], *, width: int | None = None, payloads: bool = True) -> list[Text]:
@@ -55,6 +57,9 @@ def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
             "  ", f"{name:<{column}}", "  ", (f"{on_line(status):<9}", telling.STYLES.get(status, ""))
         )
         calls = [telling.attempt(call) for call in visit.get("attempts") or ()]
+        took = _between(visit.get("startedAt"), visit.get("endedAt"))
+        if not calls and took is not None and took >= SHOWN_MS:
+            lead.append(f"  {telling.duration(took)}")
         lines += _with_attempts(lead, calls, width)
         lines += [Text(" " * (column + 4)).append_text(remark) for remark in _remarks(visit)]
     return lines

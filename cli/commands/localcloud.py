@@ -1,6 +1,6 @@
 """`sidestep localcloud`: the clouds on loopback, their outages, and the ledger of what ran."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -9,6 +9,16 @@ from cli.options import DEFAULT_LOCALCLOUD, AsJson, LocalcloudUrl, Tethered
 
 if TYPE_CHECKING:
     from cli.client import Client
+
+_FACTS: Final = {
+    "percent": "{:g} % of calls",
+    "function": "function {}",
+    "for_seconds": "for {:g} s",
+    "delay_ms": "{:g} ms",
+    "name": "{}",
+    "status": "status {}",
+    "flap": "{0[0]:g} s on, {0[1]:g} s off",
+}
 
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="AWS, GCP or AZURE.")]
 
@@ -110,7 +120,7 @@ def outage(
     if as_json:
         emit(answer)
         return
-    facts = ", ".join(f"{name} {value}" for name, value in rule.items() if name != "kind")
+    facts = ", ".join(_FACTS[name].format(value) for name, value in rule.items() if name in _FACTS)
     say(f"{provider.upper()} is out: {on_line(kind)}{f' ({facts})' if facts else ''}")
 
 

@@ -130,7 +130,8 @@ def test_a_tethered_process_ends_with_its_parents_end_of_the_pipe(tmp_path: Path
 
 def test_outages_are_put_listed_and_cleared(sidestep: Sidestep) -> None:
     rule = ("503", "--function", "nobody", "--percent", "50", "--for", "60")
-    assert "AZURE is out: 503" in sidestep("localcloud", "outage", "azure", *rule).out
+    said = sidestep("localcloud", "outage", "azure", *rule).out
+    assert said == "AZURE is out: 503 (50 % of calls, function nobody, for 60 s)\n"
     assert "503:" in sidestep("localcloud", "status").out
     listed = sidestep("localcloud", "status", "--json").json()["providers"]["AZURE"]["outages"]
     assert [(one["kind"], one["percent"], one["for_seconds"]) for one in listed] == [("503", 50, 60)]
