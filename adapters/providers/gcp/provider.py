@@ -21,7 +21,7 @@ from adapters.providers.gcp.functions import (
     is_name,
     is_project,
 )
-from adapters.providers.gcp.tokens import IdTokens
+from adapters.providers.gcp.tokens import FETCH_SECONDS, IdTokens
 from adapters.providers.gcp.uris import Facts, Uris
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.metadata import metadata_headers
@@ -43,8 +43,8 @@ from core.ports.provider import Call
 
 log = logging.getLogger("sidestep.providers")
 
-PREPARE_SECONDS = 5.0
-"""How long `prepare` waits; what it began goes on in the background."""
+PREPARE_SECONDS = 2.0
+"""How long `prepare` waits (a registration waits with it); what it began goes on in the background."""
 _MANY_PLACES = 10_000
 
 
@@ -173,7 +173,7 @@ class GcpProvider(WireProvider[_Route]):
         )
 
     async def prepare(self, targets: tuple[Target, ...]) -> None:
-        """Learn the URIs and fetch the tokens of these targets, for at most 5 s. Raises nothing."""
+        """Learn the URIs and fetch the tokens of these targets, for at most 2 s. Raises nothing."""
         task = asyncio.get_running_loop().create_task(self._prepare(targets), name="prepare GCP")
         self._learning.add(task)
         task.add_done_callback(self._learning.discard)
@@ -193,7 +193,7 @@ class GcpProvider(WireProvider[_Route]):
         if self._tokens is not None:
             audiences = {self._present(route).audience for route in routes} - {None}
             await asyncio.gather(
-                *(self._tokens.of(text).get(PREPARE_SECONDS) for text in audiences if text is not None)
+                *(self._tokens.of(text).get(FETCH_SECONDS) for text in audiences if text is not None)
             )
 
     def _present(self, route: _Route) -> _Place:
