@@ -131,4 +131,4 @@ def milliseconds(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """`+13 ms`, or a dash where nothing is known yet."""
-    return "-" if value is None else f"{value:+.0f} ms"
+    return "-" if value is None else f"{round(value):+d} ms"
