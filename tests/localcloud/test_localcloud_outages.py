@@ -38,7 +38,7 @@ async def test_refused_closes_the_socket_and_resets_what_is_open(
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await control.set_outage(provider, "refused")
         with pytest.raises(ConnectionResetError):
-            await reader.read()
+            await asyncio.wait_for(reader.read(), 5)
         writer.close()
         with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
             probe.connect(("127.0.0.1", port))
