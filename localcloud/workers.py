@@ -40,12 +40,15 @@ class _Item(Generic[T]):
         with self._lock:
             self._taken = True
 
-    def run(self) -> None:
+    def run(self, free: Callable[[], None]) -> None:
+        """Do the job. `free` says that the thread is, before anybody can hear of the result."""
         try:
             result = self.job()
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the job
+            free()
             self._tell(self._fail, error)
         else:
+            free()
             self._tell(self._succeed, result)
 
     def _tell(self, callback: Callable[..., None], value: object) -> None:
@@ -112,6 +115,7 @@ class Workers:
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
             if item.claim():
-                item.run()
+                item.run(self._idle.release)
+            else:
+                self._idle.release()
             del item
-            self._idle.release()
