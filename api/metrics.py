@@ -14,6 +14,7 @@ def exposition(
     version: str,
     counts: Mapping[str, int],
     reports: Iterable[ProviderReport],
+    sidesteps: Mapping[tuple[str, str], int],
     restarts: int,
 ) -> str:
     """The page. `counts` are the store's executions by status; the rest is what this process saw."""
@@ -55,6 +56,12 @@ def exposition(
                 "gauge",
                 "Attempts that were sent and have not ended.",
                 [({"provider": report.name}, report.in_flight) for report in reports],
+            ),
+            _family(
+                "sidestep_sidesteps_total",
+                "counter",
+                "Steps that went on at another target, by both providers.",
+                [({"from": left, "to": taken}, count) for (left, taken), count in sorted(sidesteps.items())],
             ),
             _family(
                 "sidestep_engine_restarts_total",

@@ -16,5 +16,6 @@ async def show_metrics(request: Request) -> Response:
     """Executions by status, attempts by provider and by what they showed."""
     runtime = runtime_of(request)
     counts = await runtime.executions.counts()
-    page = exposition(version("sidestep"), counts, runtime.board.report(), runtime.restarts)
+    board = runtime.board
+    page = exposition(version("sidestep"), counts, board.report(), board.sidesteps, runtime.restarts)
     return Response(page, media_type=MEDIA_TYPE)

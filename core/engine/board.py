@@ -49,6 +49,7 @@ class LocalBoard:
         self._recent: dict[str, deque[Seen]] = {name: deque(maxlen=KEPT) for name in PROVIDERS}
         self._signals: dict[str, Counter[str]] = {name: Counter() for name in PROVIDERS}
         self._sent: Counter[str] = Counter()
+        self._sidesteps: Counter[tuple[str, str]] = Counter()
         self._ended: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
 
@@ -59,6 +60,15 @@ class LocalBoard:
     def sent(self, target: Target) -> None:
         """Count a call when it is sent."""
         self._sent[target.provider] += 1
+
+    def sidestepped(self, left: Target, taken: Target) -> None:
+        """Count a sidestep."""
+        self._sidesteps[left.provider, taken.provider] += 1
+
+    @property
+    def sidesteps(self) -> Mapping[tuple[str, str], int]:
+        """How often steps went from one provider to another, by both names."""
+        return dict(self._sidesteps)
 
     def observe(self, target: Target, outcome: Outcome, duration_ms: float) -> None:
         """Keep how a call ended."""

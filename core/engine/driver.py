@@ -100,6 +100,9 @@ class Driver:
             idle = state.in_flight == 0
             self.releasing = idle
             committed = await self._commit(state, events, messages, idle and not self.draining, wake_at)
+            for event in events:
+                if isinstance(event, ev.FailedOver):
+                    self._board.sidestepped(event.from_target, event.to_target)
             if self.draining and idle:
                 await self._store.give_back(self.claim)
                 return

@@ -18,6 +18,10 @@ class HealthBoard(Protocol):
         """Note that an attempt is being sent; a call counts when it is sent."""
         ...
 
+    def sidestepped(self, left: Target, taken: Target) -> None:
+        """Note that a step went on from one target to another; the journal has it already."""
+        ...
+
     def observe(self, target: Target, outcome: Outcome, duration_ms: float) -> None:
         """Note how an attempt ended."""
         ...

@@ -45,6 +45,16 @@ async def test_metrics_count_executions_and_attempts(light: Server) -> None:
     assert [text for text in page.splitlines() if not line.fullmatch(text)] == []
 
 
+async def test_metrics_count_sidesteps_by_both_providers(light: Server) -> None:
+    step = light.functions.task("s0", "down")
+    step["fallbacks"] = [{"provider": "HTTP", "functionId": f"{light.functions.url}/done"}]
+    body = {"workflow": {"id": "flow", "startAt": "s0", "steps": [step]}}
+    answer = await light.client.post("/executions", json=body, headers={"prefer": "wait=20"})
+    assert answer.json()["failedOver"] is True
+    page = (await light.client.get("/metrics")).text
+    assert 'sidestep_sidesteps_total{from="HTTP",to="HTTP"} 1\n' in page
+
+
 async def test_the_index_leads_to_what_there_is(light: Server) -> None:
     links = (await light.client.get("/")).json()["links"]
     for path in links.values():
