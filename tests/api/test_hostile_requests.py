@@ -95,6 +95,18 @@ async def test_fifty_megabytes_without_a_length_are_refused_as_they_come(light: 
     assert (await light.client.get("/health")).status_code == 200
 
 
+async def test_a_body_that_says_it_is_too_large_is_refused_before_any_of_it_is_sent(light: Server) -> None:
+    reader, writer = await asyncio.open_connection(*light.address)
+    writer.write(
+        b"POST /executions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 50000000\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with asyncio.timeout(10):
+        said = await reader.read()
+    assert said.startswith(b"HTTP/1.1 413 ")
+    writer.close()
+
+
 async def test_a_body_that_trickles_is_given_up() -> None:
     async with serving(limits=Limits(body_seconds=0.2)) as server:
         reader, writer = await asyncio.open_connection(*server.address)
