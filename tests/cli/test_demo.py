@@ -12,7 +12,7 @@ SHORT = ("demo", "--seconds", "6")
 
 
 def test_the_demo_loses_nothing_and_tells_it_in_plain_lines(sidestep: Sidestep) -> None:
-    done = sidestep(*SHORT)
+    done = sidestep.apart(*SHORT)
     assert done.code == 0, done.out + done.err
     lines = done.out.splitlines()
     assert lines[-1].startswith("lost 0   completed ")

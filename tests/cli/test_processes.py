@@ -80,7 +80,7 @@ def test_a_server_that_cannot_start_says_why_in_a_sentence(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = sidestep("serve", *(argument.replace("{taken}", port) for argument in arguments))
+        done = sidestep.apart("serve", *(argument.replace("{taken}", port) for argument in arguments))
     assert done.code == 1
     assert said.replace("{taken}", port) in done.err
     assert "hunter2" not in done.err
@@ -90,7 +90,7 @@ def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path, sidestep: 
     store = f"sqlite:{tmp_path / 'one.db'}"
     with started("serve", "--port", "0", "--store", store, "--json", folder=tmp_path) as process:
         document(process.stdout)
-        done = sidestep("serve", "--port", "0", "--store", store)
+        done = sidestep.apart("serve", "--port", "0", "--store", store)
     assert done.code == 1
     assert len(done.err.strip().splitlines()) == 1
 
