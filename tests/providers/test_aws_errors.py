@@ -20,7 +20,13 @@ FUNCTION, CALLER = Scope.FUNCTION, Scope.CALLER
 EXPECTED = {
     "TooManyRequestsException": (429, NO, Scope.SATURATION, True),
     "ServiceQuotaExceededException": (402, NO, Scope.SATURATION, True),
+    "ThrottlingException": (429, NO, Scope.SATURATION, True),
+    "Throttling": (400, NO, Scope.SATURATION, True),
+    "RequestLimitExceeded": (503, NO, Scope.SATURATION, True),
     "ServiceException": (500, MAYBE, Scope.PROVIDER, False),
+    "InternalFailure": (500, MAYBE, Scope.PROVIDER, False),
+    "InternalServerError": (500, MAYBE, Scope.PROVIDER, False),
+    "ServiceUnavailableException": (503, MAYBE, Scope.PROVIDER, False),
     "EC2AccessDeniedException": (502, NO, FUNCTION, False),
     "EC2ThrottledException": (502, NO, FUNCTION, False),
     "EC2UnexpectedException": (502, NO, FUNCTION, False),
@@ -63,9 +69,21 @@ EXPECTED = {
     "RequestTooLargeException": (413, NO, CALLER, False),
     "SerializedRequestEntityTooLargeException": (413, NO, CALLER, False),
     "UnsupportedMediaTypeException": (415, NO, CALLER, False),
+    "ValidationException": (400, NO, CALLER, False),
+    "AccessDenied": (403, NO, Scope.CREDENTIALS, False),
     "AccessDeniedException": (403, NO, Scope.CREDENTIALS, False),
+    "ExpiredToken": (400, NO, Scope.CREDENTIALS, False),
     "ExpiredTokenException": (403, NO, Scope.CREDENTIALS, False),
+    "IncompleteSignature": (400, NO, Scope.CREDENTIALS, False),
+    "IncompleteSignatureException": (400, NO, Scope.CREDENTIALS, False),
+    "InvalidClientTokenId": (403, NO, Scope.CREDENTIALS, False),
     "InvalidSignatureException": (403, NO, Scope.CREDENTIALS, False),
+    "MissingAuthenticationToken": (403, NO, Scope.CREDENTIALS, False),
+    "MissingAuthenticationTokenException": (403, NO, Scope.CREDENTIALS, False),
+    "NotAuthorized": (400, NO, Scope.CREDENTIALS, False),
+    "OptInRequired": (403, NO, Scope.CREDENTIALS, False),
+    "RequestExpired": (400, NO, Scope.CREDENTIALS, False),
+    "SignatureDoesNotMatch": (403, NO, Scope.CREDENTIALS, False),
     "UnrecognizedClientException": (403, NO, Scope.CREDENTIALS, False),
 }
 
@@ -101,6 +119,7 @@ def test_every_error_that_botocore_models_has_a_row() -> None:
     }
     assert modelled.keys() <= BY_NAME.keys()
     assert {name: EXPECTED[name][0] for name in modelled} == modelled
+    assert EXPECTED.keys() == BY_NAME.keys()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -166,7 +185,12 @@ async def test_the_name_is_found_wherever_aws_puts_it(answer: Answer) -> None:
         ("SomethingNewException", 502, MAYBE, Scope.PROVIDER),
         ("SomethingNewException", 500, MAYBE, Scope.PROVIDER),
         ("SomethingNewException", 503, MAYBE, Scope.PROVIDER),
+        ("SomethingNewException", 504, MAYBE, Scope.PROVIDER),
+        ("SomethingNewException", 408, NO, FUNCTION),
         ("SomethingNewException", 409, NO, FUNCTION),
+        ("SomethingNewException", 410, NO, FUNCTION),
+        ("SomethingNewException", 401, NO, Scope.CREDENTIALS),
+        ("SomethingNewException", 413, NO, CALLER),
         ("SomethingNewException", 418, NO, CALLER),
         ("<script>\n", 400, NO, CALLER),
     ],

@@ -99,6 +99,9 @@ async def test_the_crash_header_means_nothing_elsewhere() -> None:
     ("name", "status", "body"),
     [
         ("GCP", 503, b"The request failed because no instance was available."),
+        ("GCP", 503, b"No instance available"),
+        ("AZURE", 503, b"<h2>No instance available</h2>"),
+        ("AZURE", 503, b"There is no available instance."),
         ("GCP", 500, b"<p>The request was aborted because there was NO AVAILABLE INSTANCE.</p>"),
         ("AZURE", 503, b"Function host is not running."),
     ],
@@ -112,8 +115,45 @@ async def test_no_instance_means_that_nothing_executed(name: str, status: int, b
     )
 
 
-async def test_a_stopped_app_is_not_a_matter_of_credentials() -> None:
-    outcome = await says("AZURE", Answer(403, {}, b"<h1>Error 403 - This web app is stopped.</h1>"))
+@pytest.mark.parametrize(("name", "status"), [("HTTP", 503), ("GCP", 502), ("AZURE", 500)])
+async def test_words_about_instances_prove_nothing_where_nobody_defines_them(name: str, status: int) -> None:
+    outcome = await says(name, Answer(status, {}, b"no available instance"))
+    assert outcome.executed is Executed.MAYBE
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_a_platform_that_gave_up_waiting_does_not_prove_that_nothing_ran(name: str) -> None:
+    """A 408 is how 1st generation Cloud Functions end a function at its own time limit."""
+    outcome = await says(name, Answer(408, {}, b"Request Timeout"))
+    assert (outcome.executed, outcome.scope, outcome.signal) == (
+        Executed.MAYBE,
+        Scope.FUNCTION,
+        "request-timeout",
+    )
+    assert outcome.ambiguous
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("status", "scope"),
+    [
+        (402, Scope.CALLER),
+        (405, Scope.CALLER),
+        (407, Scope.CREDENTIALS),
+        (409, Scope.CALLER),
+        (410, Scope.FUNCTION),
+        (418, Scope.CALLER),
+        (499, Scope.CALLER),
+    ],
+)
+async def test_other_refusals_prove_that_nothing_ran(name: str, status: int, scope: Scope) -> None:
+    outcome = await says(name, Answer(status))
+    assert (outcome.executed, outcome.scope) == (Executed.NO, scope)
+
+
+@pytest.mark.parametrize("words", [b"Error 403 - This web app is stopped.", b"403 Site Disabled"])
+async def test_a_stopped_app_is_not_a_matter_of_credentials(words: bytes) -> None:
+    outcome = await says("AZURE", Answer(403, {}, b"<h1>%s</h1>" % words))
     assert (outcome.executed, outcome.scope, outcome.signal) == (
         Executed.NO,
         Scope.FUNCTION,

@@ -2,44 +2,16 @@
 
 from collections.abc import Iterable
 
-from adapters.providers.wire import outcomes, platform
+from adapters.providers.wire import platform
 from adapters.providers.wire.reply import Reply
-from adapters.providers.wire.rows import (
-    GATEWAY_TIMEOUT,
-    NOT_DEPLOYED,
-    PROVIDER_FAULT,
-    REFUSED_REQUEST,
-    THROTTLED,
-    UNAUTHORISED,
-    Row,
-)
-from core.failover.outcome import Executed, Outcome, Scope
+from adapters.providers.wire.rows import CLIENT_ROWS, SERVER_ROWS, no_instance
+from core.failover.outcome import Outcome
 
 ROWS = (
-    THROTTLED,
-    UNAUTHORISED,
-    NOT_DEPLOYED,
-    REFUSED_REQUEST,
-    Row(
-        statuses=(500, 503),
-        # "The request was aborted because there was no available instance" (Cloud Run, troubleshooting).
-        phrases=("no available instance", "no instance available", "no instance was available"),
-        executed=Executed.NO,
-        scope=Scope.PROVIDER,
-        signal="no-instance",
-        error=outcomes.UNAVAILABLE,
-        cause="no instance was available to take the request",
-    ),
-    Row(
-        statuses=(500,),
-        executed=Executed.MAYBE,
-        scope=Scope.FUNCTION,
-        signal="unmarked-500",
-        error=outcomes.FUNCTION_FAULT,
-        cause="a 500 without a mark; an exception of the function's own code looks so",
-    ),
-    GATEWAY_TIMEOUT,
-    PROVIDER_FAULT,
+    *CLIENT_ROWS,
+    # "The request was aborted because there was no available instance" (Cloud Run, troubleshooting).
+    no_instance((500, 503), "no available instance", "no instance available", "no instance was available"),
+    *SERVER_ROWS,
 )
 """In order; the first row that means an answer counts."""
 

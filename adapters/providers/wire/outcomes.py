@@ -1,7 +1,7 @@
 """The outcomes that do not depend on a vendor: what the network did, and what a broken answer means.
 
 Which phase failed decides `executed`: before anything was written it is NO, after that MAYBE, and once a
-success status was read YES. See docs/failover: "what counts as what".
+success status was read YES. docs/explanation/failover.md has the whole table.
 """
 
 import email.utils

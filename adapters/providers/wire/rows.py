@@ -71,12 +71,29 @@ UNAUTHORISED = Row(
     quiet=True,
 )
 NOT_DEPLOYED = Row(
-    statuses=(404,),
+    statuses=(404, 410),
     executed=Executed.NO,
     scope=Scope.FUNCTION,
     signal="not-deployed",
     error=outcomes.NOT_DEPLOYED,
     cause="there is no such function there",
+)
+CUT_OFF = Row(
+    # Cloud Functions of the 1st generation answer so when they stop a function at its own time limit.
+    statuses=(408,),
+    executed=Executed.MAYBE,
+    scope=Scope.FUNCTION,
+    signal="request-timeout",
+    error=outcomes.TIMEOUT,
+    cause="the platform gave up waiting; the function may have run in part",
+)
+UNMARKED_500 = Row(
+    statuses=(500,),
+    executed=Executed.MAYBE,
+    scope=Scope.FUNCTION,
+    signal="unmarked-500",
+    error=outcomes.FUNCTION_FAULT,
+    cause="a 500 without a mark; an exception of the function's own code looks so",
 )
 REFUSED_REQUEST = Row(
     statuses=CLIENT_ERRORS,
@@ -110,6 +127,24 @@ UNKNOWN = Row(
     error=outcomes.UNAVAILABLE,
     cause="an answer that no provider gives; the function may have run",
 )
+
+CLIENT_ROWS = (THROTTLED, UNAUTHORISED, NOT_DEPLOYED, CUT_OFF, REFUSED_REQUEST)
+"""4xx of an HTTP platform, in order."""
+SERVER_ROWS = (UNMARKED_500, GATEWAY_TIMEOUT, PROVIDER_FAULT)
+"""5xx of an HTTP platform, in order, after its own."""
+
+
+def no_instance(statuses: tuple[int, ...], *phrases: str) -> Row:
+    """The row of a platform that says in these words that nothing could take the request."""
+    return Row(
+        statuses=statuses,
+        phrases=phrases,
+        executed=Executed.NO,
+        scope=Scope.PROVIDER,
+        signal="no-instance",
+        error=outcomes.UNAVAILABLE,
+        cause="no instance was available to take the request",
+    )
 
 
 def first_match(rows: Sequence[Row], reply: Reply) -> Row:
