@@ -16,6 +16,9 @@ _DIRECTIONS: Final = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *_DIRECTIONS)
 _SAFE: Final = {code: "\ufffd" for code in _CONTROLS if chr(code) not in "\n\t"}
 
+# JSON escapes the first 32 controls by itself; the others can stand inside its strings only.
+_ESCAPED: Final = {code: f"\\u{code:04x}" for code in _CONTROLS if code > 0x1F}  # noqa: PLR2004 - see above
+
 
 def clean(text: str) -> str:
     """`text` with each control character replaced, one for one; newlines and tabs stay."""
@@ -39,13 +42,16 @@ def complain(*lines: Text | str) -> None:
 
 def emit(document: Any) -> None:
     """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-    sys.stdout.flush()
+    _dump(document, indent=2)
 
 
 def emit_line(document: Any) -> None:
     """Write one JSON document as one line of standard output, at once."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    _dump(document, separators=(",", ":"))
+
+
+def _dump(document: Any, **form: Any) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, **form).translate(_ESCAPED) + "\n")
     sys.stdout.flush()
 
 

@@ -1,10 +1,12 @@
 """What people read of executions: attempts, durations, events."""
 
+import json
+
 import pytest
 
 from cli import telling
 from cli.account import account
-from cli.output import clean, on_line
+from cli.output import clean, emit, emit_line, on_line
 
 TIMED_OUT = {
     "attempt": 1,
@@ -203,3 +205,15 @@ def test_text_from_strangers_cannot_reach_the_terminal_as_control_characters() -
     assert clean(hostile) == "a\ufffd[31mred\ufffd\ufffdb\ufffd\n\tc\ufffd"
     assert len(clean(hostile)) == len(hostile)
     assert on_line("a\n\n b\r\tc") == "a b c"
+
+
+def test_json_is_printed_without_control_characters_and_means_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hostile = {"a\x9b": "\x1b[31m\u202e\x7f\u2028 é \U0001f600"}
+    for show in (emit, emit_line):
+        show(hostile)
+        told = capsys.readouterr().out
+        assert json.loads(told) == hostile
+        assert clean(told) == told
+        assert "é \U0001f600" in told

@@ -431,17 +431,23 @@ async def test_a_service_alone_is_sent_its_headers() -> None:
         assert "authorization" not in other.seen[0].headers
 
 
-async def test_a_secret_that_a_server_echoes_does_not_reach_the_outcome() -> None:
+ECHOED = ("hush-hush", "Bearer hush-hush-token", "key=hush-hush-key", "key=hush%2Fhush-key", "hush/hush-key")
+
+
+@pytest.mark.parametrize("said", ECHOED)
+async def test_a_secret_that_a_server_echoes_does_not_reach_the_outcome(said: str) -> None:
     async with ProviderServer().running() as server:
-        config = HttpConfig(services={"s": Service(url=server.url, headers={"X-Api-Key": "hush-hush"})})
+        headers = {"X-Api-Key": "hush-hush", "Authorization": "Bearer hush-hush-token"}
+        url = f"{server.url}/f?v=1&code=hush-hush-key&other=hush%2Fhush-key"
+        config = HttpConfig(services={"s": Service(url=url, headers=headers)}, origins=(server.url,))
         provider = HttpProvider(config)
         assert "hush" not in repr(config)
         await provider.open()
         try:
             for answer in (
-                json_answer({"you sent": "hush-hush"}, 400),
+                json_answer({"you sent": f"v=1 {said}"}, 400),
                 json_answer(
-                    {"errorType": "E hush-hush", "errorMessage": "got hush-hush"},
+                    {"errorType": f"E {said}", "errorMessage": f"got v=1 {said}"},
                     500,
                     {"Sidestep-Error": "function"},
                 ),
@@ -449,7 +455,11 @@ async def test_a_secret_that_a_server_echoes_does_not_reach_the_outcome() -> Non
                 server.behaviour = answers(answer)
                 outcome = await provider.invoke(a_call(Target("HTTP", "s")))
                 assert "hush" not in repr(outcome)
+                assert "v=1" in outcome.cause
                 assert "[redacted]" in outcome.cause
+            if "key=" in said:
+                outcome = await provider.invoke(a_call(Target("HTTP", url)))
+                assert "hush" not in repr(outcome)
         finally:
             await provider.close()
 
@@ -469,5 +479,9 @@ def test_keys_and_tokens_are_not_sent_in_the_clear() -> None:
         AzureProvider(AzureConfig(base_url="http://app.test", function_key="hush"))
     with pytest.raises(ConfigurationError, match="not https"):
         AwsProvider(AwsConfig(endpoint_url="http://lambda.test"))
+    service = {"s": Service(url="http://app.test/f", headers={"X-Api-Key": "hush"})}
+    with pytest.raises(ConfigurationError, match="not https"):
+        HttpProvider(HttpConfig(services=service))
     private = WireConfig(allow_private_origins=("http://app.test",))
+    HttpProvider(HttpConfig(services=service, wire=private))
     AzureProvider(AzureConfig(base_url="http://app.test", function_key="hush", wire=private))

@@ -8,9 +8,9 @@ from adapters.providers.wire.client import WireConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A registered service: its URL, and headers that only it is sent (they may be secret)."""
+    """A registered service: its URL, and headers that only it is sent. Both may hold secrets."""
 
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -1,6 +1,7 @@
 """The HTTP provider."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from yarl import URL
@@ -21,6 +22,8 @@ from core.ports.provider import Call
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_LEAST_SECRET = 8
+"""Shorter parts of a header or query are words and numbers of the language, and stay readable in a cause."""
 _REPLACEABLE = {"accept": "Accept", "user-agent": "User-Agent"}
 _OURS = frozenset(
     {
@@ -70,7 +73,7 @@ class HttpProvider(WireProvider[_Route]):
                     "HTTP services: a name is made of letters, digits, '.', '_' and '-', at most 128."
                 )
             try:
-                url = URL(str(parse_url(service.url)), encoded=True)
+                location = parse_url(service.url)
             except BadUrl as problem:
                 raise ConfigurationError(f"HTTP service {name}: {problem}.") from None
             for header, value in service.headers.items():
@@ -80,11 +83,13 @@ class HttpProvider(WireProvider[_Route]):
                     )
                 if header.lower() in _OURS:
                     raise ConfigurationError(f"HTTP service {name}: the header {header} is set by Sidestep.")
-            secrets = tuple(value for value in service.headers.values() if value)
+            if service.headers:
+                self._refuse_plain_http(location.origin)
+            url = URL(str(location), encoded=True)
             self._services[name] = _Route(
                 url,
                 {_REPLACEABLE.get(key.lower(), key): value for key, value in service.headers.items()},
-                secrets,
+                _secrets(service.headers.values(), url),
             )
 
     def _route(self, target: Target) -> _Route | str:
@@ -103,7 +108,8 @@ class HttpProvider(WireProvider[_Route]):
                 f"HTTP: {location.origin} is not a configured origin; add it to providers.http.origins "
                 "if calls may go there."
             )
-        return _Route(URL(str(location), encoded=True), {}, ())
+        url = URL(str(location), encoded=True)
+        return _Route(url, {}, _secrets((), url))
 
     async def _request(self, call: Call, route: _Route, content: bytes) -> Request:  # noqa: ARG002  nothing is signed
         headers = metadata_headers(call)
@@ -113,3 +119,14 @@ class HttpProvider(WireProvider[_Route]):
 
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all
         return platform.classify(reply, ROWS, request.secrets)
+
+
+def _secrets(header_values: Iterable[str], url: URL) -> tuple[str, ...]:
+    """What an answer may not repeat to us, the longest first: headers' values, and the words in them (a token
+    without its scheme); a query's values as they are written and as they are read.
+    """
+    whole = {value for value in header_values if value}
+    parts = {word for value in whole for word in value.split()}
+    parts |= {part.partition("=")[2] for part in url.raw_query_string.split("&")} | set(url.query.values())
+    long = {part for part in parts if len(part) >= _LEAST_SECRET}
+    return tuple(sorted(whole | long, key=len, reverse=True))

@@ -41,8 +41,8 @@ class Request(msgspec.Struct, frozen=True):
     credential: Any = None
 
     def __repr__(self) -> str:
-        """Without headers and secrets."""
-        return f"Request({self.url!s})"
+        """Without headers, query and secrets."""
+        return f"Request({self.url.with_query(None)!s})"
 
 
 class WireProvider(Provider, ABC, Generic[R]):
@@ -105,7 +105,8 @@ class WireProvider(Provider, ABC, Generic[R]):
             return reply if isinstance(reply, Outcome) else self._classify(reply, request, route)
         except Exception:
             # A fault of ours. The port promises an outcome, and what is not known counts as MAYBE.
-            log.exception("%s: a call of %s ended in an internal error", self.name, call.target)
+            where = call.target.function_id.partition("?")[0]  # a query can hold a key
+            log.exception("%s: a call of %s ended in an internal error", self.name, where)
             return Outcome(
                 executed=Executed.MAYBE if written else Executed.NO,
                 scope=Scope.PROVIDER,
