@@ -1,0 +1,59 @@
+"""What the documentation says of settings is so."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from adapters.providers.aws.config import AwsConfig
+from adapters.providers.http.config import HttpConfig
+from adapters.providers.wire.client import WireConfig
+from api.settings import AwsSection, AzureSection, GcpSection, HttpSection, ProviderSection, Settings
+
+ROOT = Path(__file__).parents[1]
+CLOUDS = (ROOT / "docs/how-to/real-clouds.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+
+
+def rows(page: str) -> dict[str, str]:
+    """The second column of the tables whose first is a setting, by setting."""
+    found: dict[str, str] = {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) > 1 and cells[0].startswith("`"):
+            found |= dict.fromkeys(re.findall(r"`(\w+)`", cells[0]), cells[1].strip("`"))
+    return found
+
+
+def _told(default: object) -> str:
+    return f"{default:.0f}" if isinstance(default, float) else str(default)
+
+
+def test_every_setting_of_the_server_is_told_with_its_default() -> None:
+    told = rows(SETTINGS)
+    assert told.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        expected = "none" if name in {"allowed_hosts", "providers"} else _told(field.default)
+        assert told[name] == expected, name
+
+
+@pytest.mark.parametrize("section", [AwsSection, GcpSection, AzureSection, HttpSection])
+def test_every_setting_of_a_provider_is_told(section: type[BaseModel]) -> None:
+    name = section.__name__.removesuffix("Section").lower()
+    heading = {"aws": "AWS Lambda", "gcp": "Google Cloud", "azure": "Azure Functions", "http": "HTTP"}[name]
+    told = rows(CLOUDS.partition(f"## {heading}\n")[2].partition("\n## ")[0])
+    assert told.keys() == section.model_fields.keys() - ProviderSection.model_fields.keys()
+
+
+def test_every_limit_of_connections_is_told_with_its_default() -> None:
+    told = rows(CLOUDS.partition("## Every provider\n")[2])
+    assert told.keys() == ProviderSection.model_fields.keys() == {one.name for one in fields(WireConfig)}
+    wire = WireConfig()
+    for name in ("connect_timeout_ms", "tls_timeout_ms", "max_connections"):
+        assert told[name] == str(getattr(wire, name)), name
+    assert told["keepalive_ms"] == (
+        f"{AwsConfig().wire.keepalive_ms} (HTTP: {HttpConfig().wire.keepalive_ms})"
+    )
+    assert told["max_response_bytes"] == f"{wire.max_response_bytes >> 20} MiB"
