@@ -1,6 +1,6 @@
 """The AZURE provider passes the contract."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from adapters.providers.azure.config import AzureConfig
@@ -9,11 +9,11 @@ from adapters.providers.wire.client import WireConfig
 from adapters.providers.wire.resolver import system_lookup
 from core.graph.model import Target
 from core.ports.provider import Provider
-from core.testing.contracts.provider import Lookup, ProviderContract
-from core.testing.contracts.provider_server import Answer, Seen, json_answer
+from core.testing.contracts.provider import Lookup
+from tests.providers.platform_contract import PlatformContract
 
 
-class TestAzure(ProviderContract):
+class TestAzure(PlatformContract):
     def provider(
         self, base_url: str, *, lookup: Lookup | None = None, private: Sequence[str] = (), **limits: Any
     ) -> Provider:
@@ -23,11 +23,3 @@ class TestAzure(ProviderContract):
 
     def target(self, base_url: str) -> Target:  # noqa: ARG002  the base is the provider's
         return Target("AZURE", "orders/charge")
-
-    def function_error(self, name: str, message: str) -> Answer:
-        body = {"errorType": name, "errorMessage": message}
-        return json_answer(body, 500, {"Sidestep-Error": "function"})
-
-    def metadata(self, seen: Seen) -> Mapping[str, str]:
-        names = ("idempotency-key", "sidestep-attempt", "sidestep-not-after", "traceparent")
-        return {name: seen.headers[name] for name in names if name in seen.headers}

@@ -302,6 +302,19 @@ def gcp_by_name(api: ProviderServer, server: ProviderServer) -> GcpConfig:
     )
 
 
+def gcp_without_names(
+    api: ProviderServer, server: ProviderServer, facts: Memory
+) -> tuple[GcpProvider, list[str]]:
+    """A provider that finds no host, and the hosts that it looks for."""
+    lookups: list[str] = []
+
+    def lookup(host: str, *_: object) -> list[str]:
+        lookups.append(host)
+        raise OSError("stop here")
+
+    return GcpProvider(gcp_by_name(api, server), facts=facts, lookup=lookup), lookups
+
+
 CHARGE = Target("GCP", "charge")
 RESOURCE = "/v2/projects/my-project/locations/europe-west1/functions/charge"
 
@@ -328,13 +341,7 @@ async def test_an_api_or_a_store_that_is_down_costs_only_the_better_uri() -> Non
         api.behaviour = answers(json_answer({"error": {"code": 503}}, 503))
         facts = Memory()
         facts.broken = True
-        lookups: list[str] = []
-
-        def lookup(host: str, *_: object) -> list[str]:
-            lookups.append(host)
-            raise OSError("stop here")
-
-        provider = GcpProvider(gcp_by_name(api, server), facts=facts, lookup=lookup)
+        provider, lookups = gcp_without_names(api, server, facts)
         async with opened(provider):
             await prepared(provider, CHARGE)
             assert (await provider.invoke(call_of(CHARGE))).signal == "dns-failure"
@@ -351,13 +358,7 @@ async def test_a_uri_that_is_not_googles_is_not_used(uri: str) -> None:
         facts = Memory()
         planted = {"uri": uri, "at": time.time()}
         facts.facts["gcp-uri:my-project/europe-west1/charge"] = json.dumps(planted).encode()
-        lookups: list[str] = []
-
-        def lookup(host: str, *_: object) -> list[str]:
-            lookups.append(host)
-            raise OSError("stop here")
-
-        provider = GcpProvider(gcp_by_name(api, server), facts=facts, lookup=lookup)
+        provider, lookups = gcp_without_names(api, server, facts)
         async with opened(provider):
             await prepared(provider, CHARGE)
             await provider.invoke(call_of(CHARGE))
