@@ -70,6 +70,7 @@ class Driver:
         self._board = board
         self._clock = clock
         self._rules = Rules(skew_ms=settings.skew_ms)
+        self._lease = settings.lease
         self._mailbox: asyncio.Queue[object] = asyncio.Queue()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._commits = 0
@@ -96,6 +97,7 @@ class Driver:
         facts: list[ev.AnyEvent] = _interruptions(state, self._clock.now_ms())
         messages = loaded.inbox
         while True:
+            await self._hold_lease()
             state, events, commands, wake_at = self._step(state, facts, messages)
             idle = state.in_flight == 0
             self.releasing = idle
@@ -118,6 +120,18 @@ class Driver:
                 facts, rung = [], True
             if rung:
                 messages = await self._persist(lambda: self._store.inbox(execution_id))
+
+    async def _hold_lease(self) -> None:
+        """Renew a lease that is about to lapse, or lapsed while this process was stopped.
+
+        It comes before the decision, so that no attempt is journaled that could then not be sent.
+        """
+        if self.claim.lease_until - self._clock.monotonic() > self._lease / 5:
+            return
+        kept = await self._persist(lambda: self._store.renew((self.claim,), self._lease))
+        if not kept:
+            raise LeaseLost(self.claim.execution_id)
+        self.claim = kept[0]
 
     def _step(
         self, state: State, facts: list[ev.AnyEvent], messages: tuple[Message, ...]

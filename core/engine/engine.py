@@ -48,6 +48,7 @@ class Engine:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
+        self._renewed_at = clock.monotonic()
 
     @property
     def in_hand(self) -> int:
@@ -86,6 +87,9 @@ class Engine:
     async def _claim_once(self) -> None:
         """Take what there is room for, then wait until there may be more."""
         self._wake.clear()
+        if self._clock.monotonic() - self._renewed_at > self._settings.lease / 2:
+            # This process was stopped or starved: keep what is ours before it looks like nobody's.
+            await self._renew()
         room = min(CLAIM_BATCH, self._settings.concurrency - len(self._drivers))
         next_timer_ms = None
         if room > 0:
@@ -146,22 +150,27 @@ class Engine:
     async def _renew_for_ever(self) -> None:
         while True:
             await self._clock.sleep(self._settings.lease / 3)
-            held = {driver.claim.execution_id: driver for driver in self._drivers.values()}
-            try:
-                renewed = await self._store.renew(
-                    tuple(driver.claim for driver in held.values()), self._settings.lease
-                )
-            except StoreError as error:
-                log.warning("leases could not be renewed: %s", error)
-                continue
-            kept = {claim.execution_id: claim for claim in renewed}
-            for execution_id, driver in held.items():
-                claim = kept.get(execution_id)
-                if claim is not None and claim.epoch == driver.claim.epoch:
-                    driver.claim = claim
-                elif self._drivers.get(execution_id) is driver and not driver.releasing:
-                    log.warning("the lease of execution %s was lost", execution_id)
-                    self._tasks[execution_id].cancel()
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Prolong every lease that is held, and let go of what has another owner."""
+        self._renewed_at = self._clock.monotonic()
+        held = {driver.claim.execution_id: driver for driver in self._drivers.values()}
+        try:
+            renewed = await self._store.renew(
+                tuple(driver.claim for driver in held.values()), self._settings.lease
+            )
+        except StoreError as error:
+            log.warning("leases could not be renewed: %s", error)
+            return
+        kept = {claim.execution_id: claim for claim in renewed}
+        for execution_id, driver in held.items():
+            claim = kept.get(execution_id)
+            if claim is not None and claim.epoch == driver.claim.epoch:
+                driver.claim = claim
+            elif self._drivers.get(execution_id) is driver and not driver.releasing:
+                log.warning("the lease of execution %s was lost", execution_id)
+                self._tasks[execution_id].cancel()
 
     async def _drain(self) -> None:
         """Let calls under way end, within the grace time; give back the rest."""

@@ -298,6 +298,37 @@ async def test_an_engine_that_slept_past_its_lease_sends_nothing_and_changes_not
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_an_engine_that_slept_past_its_lease_goes_on_with_what_nobody_took() -> None:
+    world = World()
+    gate = world.clouds["AWS"].gate = asyncio.Event()
+    execution_id = await world.submit(line("a", "b", effects="atMostOnce"))
+    task = asyncio.create_task(world.engine().run())
+    await world.until_sent(1)
+    world.clock.advance(60)
+    await world.quiet()
+    gate.set()
+    await world.quiet()
+    assert await world.status(execution_id) == "COMPLETED"
+    assert len(world.ledger) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_driver_renews_a_lapsed_lease_before_it_decides() -> None:
+    world = World()
+    gate = world.clouds["AWS"].gate = asyncio.Event()
+    execution_id = await world.submit(line("a", "b", effects="atMostOnce"))
+    task = asyncio.create_task(world.engine().run())
+    await world.until_sent(1)
+    # The answer is there before anything else of the stopped process runs again.
+    world.clock._elapsed_ns += 60 * 10**9
+    gate.set()
+    await world.quiet()
+    assert await world.status(execution_id) == "COMPLETED"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_long_execution_leaves_a_snapshot_and_losing_it_changes_nothing() -> None:
     world = World(settings=EngineSettings(visit_budget=2_000))
     more = {"variable": "stop", "operator": "eq", "value": True, "next": "end"}
