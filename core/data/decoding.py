@@ -37,7 +37,7 @@ def loads(data: bytes, *, max_bytes: int = 1 << 20, max_depth: int = MAX_DEPTH) 
     """
     if len(data) > max_bytes:
         raise InvalidInput(f"The JSON has {len(data)} bytes; the limit is {max_bytes}.")
-    _refuse_depth(data, max_depth)
+    check_depth(data, max_depth)
     try:
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as refused:
@@ -47,7 +47,8 @@ def loads(data: bytes, *, max_bytes: int = 1 << 20, max_depth: int = MAX_DEPTH) 
     return value
 
 
-def _refuse_depth(data: bytes, limit: int) -> None:
+def check_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
+    """Raise InvalidInput where lists and objects nest deeper in this JSON than `limit`."""
     if data.count(b"[") + data.count(b"{") <= limit:
         return
     depth = 0

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from core.data.decoding import check_depth
+from core.errors import InvalidInput
 from core.failover.outcome import Executed, Outcome, Scope
 from core.machine.events import AttemptFailed, AttemptSucceeded
 from core.machine.paths import traceparent
@@ -60,7 +62,11 @@ class Attempts:
     async def _outcome(self, execution_id: str, send: Send) -> Outcome:
         started = send.started
         provider = self._providers.get(started.target.provider)
-        refusal = "it is not configured" if provider is None else provider.check(started.target)
+        try:
+            refusal = "it is not configured" if provider is None else provider.check(started.target)
+        except Exception as error:
+            log.exception("the %s adapter raised when it was asked about a target", started.target.provider)
+            refusal = f"the adapter raised {type(error).__name__}"
         if provider is None or refusal is not None:
             return Outcome(
                 executed=Executed.NO,
@@ -84,6 +90,12 @@ class Attempts:
                 outcome = await provider.invoke(call)
         except TimeoutError:
             return _broken_adapter("it did not answer within its time limit", "Sidestep.Timeout")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody gave the call up: something inside the adapter did, and its answer would never come.
+            return _broken_adapter("the adapter gave the call up", "Sidestep.AdapterError")
         except Exception as error:
             # A port's promise was broken. The call may have gone out, so the attempt is ambiguous.
             log.exception("the %s adapter raised; the attempt counts as MAYBE executed", provider.name)
@@ -96,12 +108,19 @@ def _broken_adapter(cause: str, error: str) -> Outcome:
 
 
 def _journalable(outcome: Outcome) -> Outcome:
-    """The outcome, unless its output cannot be written as JSON and read back (a lone surrogate, say)."""
+    """The outcome, unless its output cannot be kept as JSON: a lone surrogate, or lists nested too deep."""
     if outcome.output is None:
         return outcome
     try:
-        msgspec.json.encode(outcome.output)
-    except (msgspec.EncodeError, UnicodeEncodeError, RecursionError, OverflowError) as error:
+        check_depth(msgspec.json.encode(outcome.output))
+    except (
+        msgspec.MsgspecError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        OverflowError,
+        InvalidInput,
+    ) as error:
         return Outcome(
             executed=Executed.YES,
             scope=Scope.RESPONSE,

@@ -8,14 +8,17 @@ crash at any point leaves a journal from which the next owner goes on by this sa
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, assert_never
+
+import msgspec
+from msgspec.structs import replace
 
 from core.engine.attempts import Attempts
 from core.engine.definitions import Definitions
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
-from core.errors import NotOwner, StoreUnavailable
+from core.errors import NotOwner, SidestepError, StoreUnavailable
 from core.graph.model import TaskStep
 from core.machine import events as ev
 from core.machine import snapshot
@@ -37,6 +40,19 @@ _TICK = object()
 """What stands there for a time that has come."""
 
 T = TypeVar("T")
+
+LATE_MS = 100
+"""An answer that is folded later than this gives its visit the time back: a store or an event loop that
+stalls must not cost a step its deadline.
+"""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """How an attempt ended, and when (host time, milliseconds)."""
+
+    fact: ev.AttemptSucceeded | ev.AttemptFailed
+    at: int
+
 
 FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
@@ -69,8 +85,8 @@ class Driver:
         self._attempts = attempts
         self._board = board
         self._clock = clock
-        self._rules = Rules(skew_ms=settings.skew_ms)
         self._lease = settings.lease
+        self._rules = Rules(skew_ms=settings.skew_ms)
         self._mailbox: asyncio.Queue[object] = asyncio.Queue()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._commits = 0
@@ -92,30 +108,32 @@ class Driver:
     async def _drive(self) -> None:
         execution_id = self.claim.execution_id
         loaded = await self._persist(lambda: self._store.load(execution_id))
-        state = await rebuild(execution_id, loaded, self._definitions)
+        state = await self._persist(lambda: rebuild(self._store, execution_id, loaded, self._definitions))
         self._snapshot_at = state.version
-        facts: list[ev.AnyEvent] = _interruptions(state, self._clock.now_ms())
+        facts: Sequence[ev.AnyEvent | _Answer] = _interruptions(state, self._clock.now_ms())
         messages = loaded.inbox
         while True:
             await self._hold_lease()
             state, events, commands, wake_at = self._step(state, facts, messages)
             idle = state.in_flight == 0
             self.releasing = idle
-            committed = await self._commit(state, events, messages, idle and not self.draining, wake_at)
+            committed = await self._commit(state, events, messages, idle, wake_at)
             for event in events:
                 if isinstance(event, ev.FailedOver):
                     self._board.sidestepped(event.from_target, event.to_target)
-            if self.draining and idle:
-                await self._store.give_back(self.claim)
-                return
             if committed is not None and committed.released:
+                await self._keep_snapshot(state)
                 return
             self.releasing = False
+            if commands:
+                # The commit may have taken long: an owner that nobody succeeded is the owner still.
+                await self._hold_lease()
             for command in commands:
                 self._perform(command)
+            await self._keep_snapshot(state)
             messages = ()
             if committed is None or not committed.inbox:
-                facts, rung = await self._await_news(wake_at)
+                facts, rung = await self._await_news(None if self.draining else wake_at)
             else:
                 facts, rung = [], True
             if rung:
@@ -134,18 +152,23 @@ class Driver:
         self.claim = kept[0]
 
     def _step(
-        self, state: State, facts: list[ev.AnyEvent], messages: tuple[Message, ...]
+        self, state: State, facts: Sequence[ev.AnyEvent | _Answer], messages: tuple[Message, ...]
     ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None]:
-        """Fold what has come in, then decide. A draining driver records and decides nothing new."""
+        """Fold what has come in, then decide. A draining driver starts nothing new."""
         events: list[ev.AnyEvent] = []
-        for fact in (*facts, *(_heard(message) for message in messages)):
+        now = self._clock.now_ms()
+        for news in (*facts, *(_heard(message) for message in messages)):
+            fact = _in_time(state, news, now) if isinstance(news, _Answer) else news
             if fact is not None and _fits(state, fact):
                 state = evolve(state, fact)
                 events.append(fact)
-        if self.draining:
-            return state, events, (), None
         decision: Decision = decide(
-            state, self._clock.now_ms(), self._board.view(), secrets.randbits(64), self._rules
+            state,
+            now,
+            self._board.view(),
+            secrets.randbits(64),
+            self._rules,
+            stopping=self.draining,
         )
         return decision.state, [*events, *decision.events], decision.commands, decision.wake_at
 
@@ -184,12 +207,18 @@ class Driver:
             release=release,
             wake_at_ms=wake_at,
         )
-        committed = await self._persist(lambda: self._store.commit(commit))
-        if state.version - self._snapshot_at >= snapshot.EVERY:
-            self._snapshot_at = state.version
+        return await self._persist(lambda: self._store.commit(commit))
+
+    async def _keep_snapshot(self, state: State) -> None:
+        """Best effort: losing a snapshot changes nothing, and so must failing to keep one."""
+        if state.version - self._snapshot_at < snapshot.EVERY:
+            return
+        self._snapshot_at = state.version
+        try:
             kept = Snapshot(version=state.version, format=snapshot.FORMAT, data=snapshot.dump(state))
-            await self._persist(lambda: self._store.save_snapshot(self.claim.execution_id, kept))
-        return committed
+            await self._store.save_snapshot(self.claim.execution_id, kept)
+        except SidestepError as error:
+            log.warning("no snapshot of execution %s was kept: %s", self.claim.execution_id, error)
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -208,10 +237,10 @@ class Driver:
     async def _call(self, key: tuple[str, int], send: Send) -> None:
         fact = await self._attempts.send(self.claim.execution_id, send)
         self._calls.pop(key, None)
-        self._mailbox.put_nowait(fact)
+        self._mailbox.put_nowait(_Answer(fact, self._clock.now_ms()))
 
-    async def _await_news(self, wake_at: int | None) -> tuple[list[ev.AnyEvent], bool]:
-        """Wait for an answer, a ring or the time to wake; returns the facts, and whether the bell rang."""
+    async def _await_news(self, wake_at: int | None) -> tuple[list[_Answer], bool]:
+        """Wait for an answer, a ring or the time to wake; returns the answers, and whether the bell rang."""
         timer = None if wake_at is None else asyncio.create_task(self._tick(wake_at))
         try:
             news = [await self._mailbox.get()]
@@ -220,8 +249,7 @@ class Driver:
                 timer.cancel()
         while not self._mailbox.empty():
             news.append(self._mailbox.get_nowait())
-        facts = [one for one in news if isinstance(one, ev.AttemptSucceeded | ev.AttemptFailed)]
-        return list(facts), any(one is _RING for one in news)
+        return [one for one in news if isinstance(one, _Answer)], any(one is _RING for one in news)
 
     async def _tick(self, wake_at: int) -> None:
         await self._clock.sleep((wake_at - self._clock.now_ms()) / 1000)
@@ -260,6 +288,20 @@ def _interruptions(state: State, now: int) -> list[ev.AnyEvent]:
             for attempt in visit.open
         )
     return found
+
+
+def _in_time(state: State, answer: _Answer, now: int) -> ev.AnyEvent:
+    """The answer's event; one that had to wait to be folded brings its visit the deadline that it had."""
+    fact, late = answer.fact, now - answer.at
+    visit = state.visits.get(fact.visit)
+    if (
+        late <= LATE_MS
+        or visit is None
+        or visit.deadline_at is None
+        or not isinstance(fact, ev.AttemptFailed)
+    ):
+        return fact
+    return replace(fact, deadline_at=visit.deadline_at + late)
 
 
 def _heard(message: Message) -> ev.AnyEvent | None:

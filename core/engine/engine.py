@@ -119,6 +119,10 @@ class Engine:
             await _cancelled([pause, rung])
 
     def _start(self, claim: Claim) -> None:
+        former = self._tasks.get(claim.execution_id)
+        if former is not None:
+            # Our own lease lapsed and the claim came back to us: the newer epoch drives.
+            former.cancel()
         driver = Driver(
             claim,
             self.owner,
@@ -150,7 +154,10 @@ class Engine:
     async def _renew_for_ever(self) -> None:
         while True:
             await self._clock.sleep(self._settings.lease / 3)
-            await self._renew()
+            try:
+                await self._renew()
+            except Exception:
+                log.exception("leases could not be renewed; trying again")
 
     async def _renew(self) -> None:
         """Prolong every lease that is held, and let go of what has another owner."""

@@ -3,29 +3,41 @@
 import msgspec
 
 from core.engine.definitions import Definitions
+from core.graph.model import Workflow
 from core.machine import snapshot
 from core.machine.evolve import fold
 from core.machine.journal import decode
 from core.machine.state import State, blank
-from core.ports.store import Loaded
+from core.ports.store import Loaded, Snapshot, Store
 
 
-async def rebuild(execution_id: str, loaded: Loaded, definitions: Definitions) -> State:
+async def rebuild(store: Store, execution_id: str, loaded: Loaded, definitions: Definitions) -> State:
     """Fold what was loaded.
 
     Raises JournalUnreadable where it was written by a newer program or is damaged, WorkflowNotFound where
     the definition is missing.
     """
     workflow = await definitions.get(loaded.digest)
-    state = blank(execution_id, workflow)
+    state, batches = blank(execution_id, workflow), loaded.batches
     kept = loaded.snapshot
-    if kept is not None and kept.format == snapshot.FORMAT:
-        try:
-            state = snapshot.restore(kept.data, workflow)
-        except msgspec.DecodeError:
-            state = blank(execution_id, workflow)
-    for batch in loaded.batches:
+    if kept is not None:
+        shortcut = _restored(kept, workflow)
+        if shortcut is not None:
+            state = shortcut
+        else:
+            # What was loaded begins after the snapshot, so the whole journal is needed.
+            batches = await store.history(execution_id, 0, max(1, loaded.version))
+    for batch in batches:
         envelope = decode(batch)
         if envelope.seq > state.version:
             state = fold(state, envelope.events)
     return state
+
+
+def _restored(kept: Snapshot, workflow: Workflow) -> State | None:
+    if kept.format != snapshot.FORMAT:
+        return None
+    try:
+        return snapshot.restore(kept.data, workflow)
+    except msgspec.DecodeError:
+        return None

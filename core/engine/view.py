@@ -104,7 +104,7 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
     """The execution as it is now. Raises ExecutionNotFound, JournalUnreadable."""
     record = await store.get(execution_id)
     loaded = await store.load(execution_id)
-    state = await rebuild(execution_id, loaded, definitions)
+    state = await rebuild(store, execution_id, loaded, definitions)
     batches = loaded.batches
     if loaded.snapshot is not None:
         batches = await store.history(execution_id, max(0, loaded.version - SHOWN), SHOWN)

@@ -11,7 +11,8 @@ The order of the questions is the policy, and stands once, in `route`:
 3. The function's own error. It ran and said so: the next target only where the step asks for that
    (`failoverOn: ["functionError"]`).
 4. When no target is left, the step's own `retries`, from its first usable target. A function's own error
-   proved that the round is over, so the retry starts the next one; anything else stays in its round.
+   proves that the round is over, so the retry starts the next one, unless another attempt of the round may
+   still have run; anything else stays in its round.
 
 Every answer carries its reason in words: it goes into the journal.
 """
@@ -30,11 +31,16 @@ RETRY_HERE_HIGH_MS = 1_000
 RETRY_AFTER_CAP_MS = 2_000
 """How long a provider's Retry-After is honoured where another target could answer instead."""
 
+INTERRUPTIONS = 10
+"""After so many owners in a row that ended with a visit's attempt open, a person has to look."""
+
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where a visit stands: its target, how often it was tried there, its round and used retries.
 
-    `deadline_at` and `now` are Unix epoch milliseconds; `label` names the visit for the draw of delays.
+    `doubt` says that an attempt of this round may have run without our knowing, `interruptions` how many
+    owners in a row ended with the visit's attempt open. `deadline_at` and `now` are Unix epoch milliseconds;
+    `label` names the visit for the draw of delays.
     """
 
     target: int
@@ -44,6 +50,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: int
     now: int
     label: str
+    doubt: bool = False
+    interruptions: int = 0
 
 
 class Sidestep(msgspec.Struct, frozen=True):
@@ -120,6 +128,10 @@ def _settle(step: TaskStep, at: Position, outcome: Outcome, health: Health, entr
             return Fail(outcome.error, outcome.cause)
         case _:
             reason = f"{what}, and the step is {step.effects}"
+    if at.interruptions >= INTERRUPTIONS:
+        return Park(
+            f"{at.interruptions} workers in a row ended with this call open: it may be what ends them"
+        )
     if outcome.signal == "interrupted" and health.refusal(step.targets[at.target]) is None:
         return Retry(at.target, 0, at.round, reason)
     return _elsewhere(step, at, outcome, health, entropy, reason)
@@ -162,7 +174,7 @@ def _again(step: TaskStep, at: Position, outcome: Outcome, health: Health, entro
             return Fail(
                 outcome.error, f"{outcome.cause} (the step's deadline leaves no time for a retry)".strip()
             )
-        round_ = at.round + 1 if outcome.own_error else at.round
+        round_ = at.round + 1 if outcome.own_error and not at.doubt else at.round
         reason = f"{_told(outcome)}; retry {used + 1} of {policy.max_attempts}"
         return Retry(first, delay, round_, reason, index)
     return Fail(outcome.error, outcome.cause)

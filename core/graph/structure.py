@@ -116,9 +116,9 @@ def _scopes(draft: Draft, edges: Edges, root: str, findings: Findings) -> dict[s
                 f"End the branch before it; what comes after the join is the 'next' of {shown(owner)}.",
             )
 
-    waiting: deque[tuple[str, list[str]]] = deque([(MAIN, [root])])
+    waiting: deque[tuple[str, list[str], int]] = deque([(MAIN, [root], 0)])
     while waiting:
-        owner, ready = waiting.popleft()
+        owner, ready, depth = waiting.popleft()
         parallels = []
         while ready:
             here = ready.pop()
@@ -132,7 +132,14 @@ def _scopes(draft: Draft, edges: Edges, root: str, findings: Findings) -> dict[s
             for edge in edges[parallel]:
                 if edge.reference.kind == BRANCH:
                     enter(edge, parallel, inside)
-            waiting.append((parallel, inside))
+            waiting.append((parallel, inside, depth + 1))
+            if depth == findings.limits.parallels:
+                findings.error(
+                    draft.nodes[parallel].place,
+                    "nested-too-deep",
+                    f"{shown(parallel)} stands in {depth} other PARALLELs, one more than may be.",
+                    "Start fewer PARALLELs within branches of others.",
+                )
     return owners
 
 

@@ -24,7 +24,7 @@ from core.graph.model import (
 from core.machine import events as ev
 from core.machine.evolve import evolve
 from core.machine.state import Failure, State, Visit
-from core.machine.tasks import Send, first_attempt, next_attempt
+from core.machine.tasks import Send, first_attempt, next_attempt, put_off
 from core.machine.transitions import PARKED, PENDING
 
 
@@ -60,10 +60,20 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def decide(
-    state: State, now: int, health: Health = ALL_WELL, entropy: int = 0, rules: Rules = DEFAULT_RULES
+    state: State,
+    now: int,
+    health: Health = ALL_WELL,
+    entropy: int = 0,
+    rules: Rules = DEFAULT_RULES,
+    *,
+    stopping: bool = False,
 ) -> Decision:
-    """Everything that can be decided at the instant `now` (Unix epoch, milliseconds)."""
-    run = _Run(state, now, health, entropy, rules)
+    """Everything that can be decided at the instant `now` (Unix epoch, milliseconds).
+
+    A worker that is `stopping` sends nothing more: what it would send is put off for the next owner, who does
+    not charge the step for the time between.
+    """
+    run = _Run(state, now, health, entropy, rules, stopping=stopping)
     run.go()
     return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at())
 
@@ -71,12 +81,15 @@ def decide(
 class _Run:
     """One call of `decide`: the state as it grows, and what was decided so far."""
 
-    def __init__(self, state: State, now: int, health: Health, entropy: int, rules: Rules) -> None:
+    def __init__(
+        self, state: State, now: int, health: Health, entropy: int, rules: Rules, *, stopping: bool
+    ) -> None:
         self.state = state
         self.now = now
         self.health = health
         self.entropy = entropy
         self.rules = rules
+        self.stopping = stopping
         self.events: list[ev.AnyEvent] = []
         self.commands: list[Command] = []
 
@@ -89,7 +102,7 @@ class _Run:
         if state.terminal or state.status == PARKED:
             return None
         times = list(state.waiting.values())
-        if state.deadline_at is not None:
+        if state.deadline_at is not None and not state.parked:
             times.append(state.deadline_at)
         return min(times, default=None)
 
@@ -103,14 +116,17 @@ class _Run:
             return
         if self.state.status == PARKED:
             return
-        if self.state.deadline_at is not None and self.now >= self.state.deadline_at:
+        # What is parked is in doubt, and a person has to settle it: no time limit sweeps it away.
+        limit = None if self.state.parked else self.state.deadline_at
+        if limit is not None and self.now >= limit:
             self.stop_visits("", "the execution's time limit passed")
             self.emit(ev.WorkflowTimedOut())
             return
         if self.state.status == PENDING:
             self.emit(ev.WorkflowStarted())
-        for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
-            self.visit(path)
+        if not self.stopping:
+            for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
+                self.visit(path)
         while self.state.ready and not self.state.terminal:
             for path in sorted(self.state.ready):
                 if self.state.visits_total > self.state.visit_budget:
@@ -194,6 +210,8 @@ class _Run:
                 self.state, visit, step, outcome, self.now, self.health, self.entropy, self.rules.skew_ms
             )
         )
+        if self.stopping:
+            plan = put_off(plan, step, self.now)
         for event in plan.events:
             self.emit(event)
         if plan.send is not None:
@@ -203,7 +221,7 @@ class _Run:
             return
         # A retry without a delay goes on at once.
         waits = self.state.visits[visit.path].wake_at
-        if plan.send is None and waits is not None and waits <= self.now:
+        if plan.send is None and waits is not None and waits <= self.now and not self.stopping:
             self.task(self.state.visits[visit.path], step)
 
     def choose(self, visit: Visit, step: ChoiceStep) -> None:

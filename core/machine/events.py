@@ -75,13 +75,17 @@ class AttemptSucceeded(Event, frozen=True, kw_only=True, tag="ATTEMPT_SUCCEEDED"
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True, tag="ATTEMPT_FAILED"):
-    """The attempt ended otherwise; the outcome says what it proved."""
+    """The attempt ended otherwise; the outcome says what it proved.
+
+    `deadline_at` is the visit's new deadline where the answer had to wait for us to be recorded.
+    """
 
     visit: str
     step_id: str
     attempt: int
     outcome: Outcome
     duration_ms: float = 0
+    deadline_at: int | None = None
 
 
 class AttemptInterrupted(Event, frozen=True, kw_only=True, tag="ATTEMPT_INTERRUPTED"):

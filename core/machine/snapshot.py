@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 import msgspec
 from immutables import Map
+from msgspec.structs import replace
 
 from core.graph.model import Workflow
 from core.machine.state import State
 
-FORMAT = 1
+FORMAT = 2
 EVERY = 1_000
 """How many events lie between two snapshots."""
 
@@ -22,14 +23,29 @@ _Kept = msgspec.defstruct("_Kept", [(field.name, field.type) for field in _FIELD
 
 def dump(state: State) -> bytes:
     """The state as UTF-8 JSON."""
-    kept = _Kept(**{field.name: getattr(state, field.name) for field in _FIELDS})
+    # What a branch sees is what its PARALLEL's scope holds, and its own results: it is not written again.
+    scopes = Map(
+        {
+            path: scope if scope.parent is None else replace(scope, data={})
+            for path, scope in state.scopes.items()
+        }
+    )
+    kept = _Kept(**{field.name: getattr(state, field.name) for field in _FIELDS} | {"scopes": scopes})
     return msgspec.json.encode(kept, enc_hook=_map_to_dict)
 
 
 def restore(data: bytes, workflow: Workflow) -> State:
     """The state that `dump` was given. Raises msgspec.DecodeError where the bytes are not its own."""
     kept = msgspec.json.decode(data, type=_Kept, dec_hook=_dict_to_map)
-    return State(workflow=workflow, **{field.name: getattr(kept, field.name) for field in _FIELDS})
+    state = State(workflow=workflow, **{field.name: getattr(kept, field.name) for field in _FIELDS})
+    scopes = state.scopes
+    for path in sorted(scopes, key=lambda one: one.count("/")):
+        scope = scopes[path]
+        if scope.parent is not None:
+            seen = scopes[state.visits[scope.parent].scope].data
+            shown = {**seen, **scope.result} if scope.result else seen
+            scopes = scopes.set(path, replace(scope, data=shown))
+    return replace(state, scopes=scopes)
 
 
 def _map_to_dict(value: Any) -> Any:

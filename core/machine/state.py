@@ -37,8 +37,10 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     `target` indexes the step's targets; `tries_here` counts attempts there since the visit came to it;
     `retries` counts what each of the step's retry policies has used. `outcome` is of the last attempt and
-    waits to be acted upon. Of a PARALLEL, `pending` counts the branches under way, `results` holds those of
-    the others by index, and `failure` is the first branch's that failed.
+    waits to be acted upon. `doubt` is set while an attempt of the round may have run without our knowing,
+    and `interruptions` counts the owners in a row that ended with its attempt open. Of a PARALLEL, `pending`
+    counts the branches under way, `results` holds those of the others by index, and `failure` is the first
+    branch's that failed.
     """
 
     path: str
@@ -54,6 +56,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     retries: tuple[int, ...] = ()
     open: tuple[OpenAttempt, ...] = ()
     outcome: Outcome | None = None
+    doubt: bool = False
+    interruptions: int = 0
     reasons: tuple[str, ...] = ()
     pending: int = 0
     results: Map[int, dict[str, Json]] = Map()

@@ -68,6 +68,8 @@ def next_attempt(
         tries_here=visit.tries_here,
         round=visit.round,
         retries=visit.retries,
+        doubt=visit.doubt,
+        interruptions=visit.interruptions,
         deadline_at=deadline_at,
         now=now,
         label=f"{visit.path}#{visit.attempts}",
@@ -105,6 +107,22 @@ def next_attempt(
             return _start(state, visit, step, verdict.target, now, skew_ms, (verdict.reason,), hop)
         case _:
             assert_never(verdict)
+
+
+def put_off(plan: Plan, step: TaskStep, now: int) -> Plan:
+    """The plan without its sending: the attempt is due at once, by whoever owns the execution next."""
+    if plan.send is None:
+        return plan
+    started = plan.send.started
+    later = ev.RetryScheduled(
+        visit=started.visit,
+        step_id=step.id,
+        wake_at=now,
+        target_index=step.targets.index(started.target),
+        round=started.round,
+        reason="; ".join((*started.reasons, "the worker is stopping, and the next one sends it")),
+    )
+    return Plan((*plan.events[:-1], later))
 
 
 def _start(

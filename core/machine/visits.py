@@ -83,13 +83,27 @@ def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:
 def attempt_failed(state: State, event: ev.AttemptFailed) -> State:
     """The attempt is closed with what it proved, and the visit wants a decision."""
     visit = _closed(state, event.visit, event.attempt, event)
-    return _decide_next(state, replace(visit, outcome=event.outcome))
+    visit = replace(
+        visit,
+        outcome=event.outcome,
+        deadline_at=event.deadline_at or visit.deadline_at,
+        doubt=visit.doubt or event.outcome.ambiguous,
+        interruptions=0,
+    )
+    return _decide_next(state, visit)
 
 
 def attempt_interrupted(state: State, event: ev.AttemptInterrupted) -> State:
     """The attempt is closed as MAYBE executed; the visit gets its new deadline."""
     visit = _closed(state, event.visit, event.attempt, event)
-    return _decide_next(state, replace(visit, outcome=interrupted(), deadline_at=event.deadline_at))
+    visit = replace(
+        visit,
+        outcome=interrupted(),
+        deadline_at=event.deadline_at,
+        doubt=True,
+        interruptions=visit.interruptions + 1,
+    )
+    return _decide_next(state, visit)
 
 
 def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
@@ -124,6 +138,7 @@ def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
         visit,
         retries=used,
         round=event.round,
+        doubt=visit.doubt and event.round == visit.round,
         wake_at=event.wake_at,
         outcome=None,
         tries_here=visit.tries_here if event.policy is None and event.target_index == visit.target else 0,
@@ -164,11 +179,11 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
         scope = state.scopes[visit.scope]
         caught = {"error": event.error, "cause": event.cause}
         where = split(event.result_path or "error")
-        scope = replace(
-            scope, data=assign(scope.data, where, caught), result=assign(scope.result, where, caught)
-        )
+        data = assign(scope.data, where, caught)
+        scope = replace(scope, data=data, result={**scope.result, where[0]: data[where[0]]})
         return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), visit.scope, event.next)
-    failure = Failure(event.error, event.cause, event.step_id)
+    origin = visit.failure.step_id if visit.failure is not None else event.step_id
+    failure = Failure(event.error, event.cause, origin)
     parent = state.scopes[visit.scope].parent
     if parent is None:
         return replace(state, failure=failure, root_ended=True)
