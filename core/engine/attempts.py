@@ -37,9 +37,9 @@ class Attempts:
         started = send.started
         before = self._clock.monotonic()
         self._board.sent(started.target)
-        outcome = _ABANDONED
+        outcome, size = _ABANDONED, 0
         try:
-            outcome = await self._outcome(execution_id, send)
+            outcome, size = _journalable(await self._outcome(execution_id, send))
         finally:
             duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
             self._board.observe(started.target, outcome, duration_ms)
@@ -49,6 +49,7 @@ class Attempts:
                 step_id=started.step_id,
                 attempt=started.attempt,
                 output=outcome.output,
+                size=size,
                 duration_ms=duration_ms,
             )
         return AttemptFailed(
@@ -100,19 +101,23 @@ class Attempts:
             # A port's promise was broken. The call may have gone out, so the attempt is ambiguous.
             log.exception("the %s adapter raised; the attempt counts as MAYBE executed", provider.name)
             return _broken_adapter(f"the adapter raised {type(error).__name__}", "Sidestep.AdapterError")
-        return _journalable(outcome)
+        return outcome
 
 
 def _broken_adapter(cause: str, error: str) -> Outcome:
     return Outcome(executed=Executed.MAYBE, scope=Scope.PROVIDER, signal="adapter", error=error, cause=cause)
 
 
-def _journalable(outcome: Outcome) -> Outcome:
-    """The outcome, unless its output cannot be kept as JSON: a lone surrogate, or lists nested too deep."""
+def _journalable(outcome: Outcome) -> tuple[Outcome, int]:
+    """The outcome and its output's size in bytes of JSON.
+
+    An output that cannot be kept as JSON (a lone surrogate, lists nested too deep) becomes a broken answer.
+    """
     if outcome.output is None:
-        return outcome
+        return outcome, 0
     try:
-        check_depth(msgspec.json.encode(outcome.output))
+        written = msgspec.json.encode(outcome.output)
+        check_depth(written)
     except (
         msgspec.MsgspecError,
         TypeError,
@@ -121,11 +126,12 @@ def _journalable(outcome: Outcome) -> Outcome:
         OverflowError,
         InvalidInput,
     ) as error:
-        return Outcome(
+        broken = Outcome(
             executed=Executed.YES,
             scope=Scope.RESPONSE,
             signal="unusable-output",
             error="Sidestep.BadResponse",
             cause=f"the function's answer cannot be kept as JSON ({type(error).__name__})",
         )
-    return outcome
+        return broken, 0
+    return outcome, len(written)

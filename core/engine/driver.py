@@ -86,7 +86,7 @@ class Driver:
         self._board = board
         self._clock = clock
         self._lease = settings.lease
-        self._rules = Rules(skew_ms=settings.skew_ms)
+        self._rules = Rules(skew_ms=settings.skew_ms, data_budget=settings.data_budget)
         self._mailbox: asyncio.Queue[object] = asyncio.Queue()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._commits = 0

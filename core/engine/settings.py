@@ -9,6 +9,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     A claim lapses `lease` after its last renewal; renewals happen every third of it. `concurrency` bounds the
     executions driven at once, `grace` how long a stopping engine waits for calls under way. `poll` is how
     long a missed doorbell can go unnoticed. `skew_ms` is added to `not_after` for clocks that differ.
+    `visit_budget` bounds the visits of one execution, `data_budget` the bytes of all its outputs together.
     """
 
     lease: float = 10.0
@@ -17,4 +18,5 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     poll: float = 1.0
     skew_ms: int = 1_000
     visit_budget: int = 10_000
+    data_budget: int = 16 * 1024 * 1024
     idempotency_seconds: int = 86_400

@@ -1,7 +1,7 @@
 """What people are shown of an execution: its state, its steps attempt by attempt, and its history.
 
-All of it is read from the journal. Only the newest `SHOWN` events are told here; the history call has the
-rest.
+All of it is read from the journal. Only the newest `SHOWN` events stand in the history here, and the steps
+are those of the newest `TOLD`; the history call has the rest.
 """
 
 from datetime import UTC, datetime
@@ -13,11 +13,24 @@ from core.engine.definitions import Definitions
 from core.engine.recovery import rebuild
 from core.machine import events as ev
 from core.machine.journal import Envelope, decode, numbered
+from core.machine.paths import base_path
 from core.machine.state import State
-from core.machine.transitions import CANCELLED, COMPLETED, FAILED, PARKED, PENDING, RUNNING, SKIPPED
+from core.machine.transitions import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PARKED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    TIMED_OUT,
+)
 from core.ports.store import Record, Store
 
 SHOWN = 1_000
+
+TOLD = 20_000
+"""How many of the newest events the steps are told from: all of them, but for very long executions."""
 
 _TIMES = {"deadlineAt", "wakeAt", "notAfter"}
 """Fields of events that are instants: people read them as the other times."""
@@ -96,6 +109,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     started_at: str
     updated_at: str
     steps: list[StepView]
+    steps_truncated: bool
     history: list[HistoryEvent]
     history_truncated: bool
 
@@ -106,11 +120,12 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
     loaded = await store.load(execution_id)
     state = await rebuild(store, execution_id, loaded, definitions)
     batches = loaded.batches
+    before = max(0, loaded.version - TOLD)
     if loaded.snapshot is not None:
-        batches = await store.history(execution_id, max(0, loaded.version - SHOWN), SHOWN)
+        batches = await store.history(execution_id, before, loaded.version)
     envelopes = [decode(batch) for batch in batches]
-    history = [event for envelope in envelopes for event in tell(envelope)][-SHOWN:]
-    failure = state.failure if state.status == FAILED else None
+    shown = [one for one in envelopes if one.seq + len(one.events) > loaded.version - SHOWN]
+    history = [event for envelope in shown for event in tell(envelope)][-SHOWN:]
     return ExecutionView(
         execution_id=execution_id,
         workflow_id=record.workflow_id,
@@ -121,15 +136,25 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
         input=dict(state.input),
         context=dict(state.context),
         output=dict(state.context) if state.status == COMPLETED else None,
-        error=None
-        if failure is None
-        else ErrorView(error=failure.error, cause=failure.cause, step_id=failure.step_id),
+        error=_error(state),
         started_at=instant(record.created_at_ms),
         updated_at=instant(envelopes[-1].at if envelopes else record.updated_at_ms),
         steps=_steps(envelopes, state),
+        steps_truncated=before > 0,
         history=history,
         history_truncated=state.version > len(history),
     )
+
+
+def _error(state: State) -> ErrorView | None:
+    if state.status == TIMED_OUT:
+        return ErrorView(
+            error="Sidestep.TimedOut", cause="the execution's timeoutSeconds passed", step_id=None
+        )
+    failure = state.failure
+    if state.status != FAILED or failure is None:
+        return None
+    return ErrorView(error=failure.error, cause=failure.cause, step_id=failure.step_id)
 
 
 def tell(envelope: Envelope) -> list[HistoryEvent]:
@@ -188,14 +213,12 @@ def _steps(envelopes: list[Envelope], state: State) -> list[StepView]:
                 seen = visits.get(getattr(event, "visit", ""))
                 if seen is not None:
                     _note(seen, event, at)
-    reached = {visit.step_id for visit in visits.values()} | {
-        visit.step_id for visit in state.visits.values()
-    }
+    entered = {base.rpartition("/")[2] for base in state.entered}
     rest = SKIPPED if state.terminal else PENDING
     never = [
         StepView(step_id=step.id, visit=None, type=str(step.__struct_config__.tag), status=rest, attempts=[])
         for step in steps.values()
-        if step.id not in reached
+        if base_path("", step.id) not in entered
     ]
     return [*visits.values(), *never]
 

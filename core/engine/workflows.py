@@ -33,9 +33,7 @@ class Workflows:
     def read(self, document: object) -> Workflow:
         """The workflow that a document describes and that can run here. Raises InvalidDefinition."""
         workflow = read_workflow(document)
-        problems = self._unreachable(workflow)
-        if problems:
-            raise InvalidDefinition(tuple(problems))
+        self._refuse_unreachable(workflow)
         return workflow
 
     def validate(self, document: object) -> tuple[Problem, ...]:
@@ -57,9 +55,7 @@ class Workflows:
         """A registered workflow that can run here. Raises WorkflowNotFound, InvalidDefinition."""
         kept = await self._store.get_workflow(workflow_id, version)
         workflow = await self._definitions.get(kept.digest)
-        problems = self._unreachable(workflow)
-        if problems:
-            raise InvalidDefinition(tuple(problems))
+        self._refuse_unreachable(workflow)
         return workflow
 
     async def prepare(self, workflow: Workflow) -> None:
@@ -74,6 +70,11 @@ class Workflows:
             if provider is not None:
                 await provider.prepare(tuple(dict.fromkeys(targets)))
 
+    def _refuse_unreachable(self, workflow: Workflow) -> None:
+        problems = tuple(one for one in self._unreachable(workflow) if one.severity == "error")
+        if problems:
+            raise InvalidDefinition(problems)
+
     def _unreachable(self, workflow: Workflow) -> list[Problem]:
         """Targets that can never be called from here, and steps that no configured provider can run."""
         health = self._board.view()
@@ -84,28 +85,33 @@ class Workflows:
         return problems
 
     def _of_step(self, pointer: str, step: TaskStep, health: Health) -> list[Problem]:
-        problems = []
-        for target in step.targets:
-            provider = self._providers.get(target.provider)
-            refusal = provider.check(target) if provider is not None else None
-            if refusal is not None:
-                problems.append(
-                    Problem(
-                        pointer,
-                        "target-refused",
-                        f"The target {target} can never be called from here: {refusal}",
-                        "Name a function of a configured origin, or configure that origin.",
-                    )
-                )
-        refusals = [health.refusal(target) for target in step.targets]
-        if all(refusal is not None for refusal in refusals):
-            problems.append(
+        """A primary that cannot be called goes to its fallback, which must then be one that can be: nobody
+        wants to learn of a mistyped fallback in an outage.
+        """
+        why_not = [self._refusal(target, health) for target in step.targets]
+        if all(reason is not None for reason in why_not):
+            told = "; ".join(f"{target}: {why}" for target, why in zip(step.targets, why_not, strict=True))
+            return [
                 Problem(
                     pointer,
                     "no-usable-target",
-                    f"No target of step '{step.id}' can be called: "
-                    + "; ".join(f"{t.provider}: {r}" for t, r in zip(step.targets, refusals, strict=True)),
-                    "Configure one of these providers, or name a fallback at one that is.",
+                    f"No target of step '{step.id}' can be called: {told}",
+                    "Configure one of these providers, or name a function or a fallback that can be called.",
                 )
+            ]
+        return [
+            Problem(
+                pointer,
+                "target-refused",
+                f"The target {target} can never be called from here: {why}",
+                "Name a function of a configured origin, or configure that origin.",
+                "hint" if index == 0 else "error",
             )
-        return problems
+            for index, (target, why) in enumerate(zip(step.targets, why_not, strict=True))
+            if why is not None and health.refusal(target) is None
+        ]
+
+    def _refusal(self, target: Target, health: Health) -> str | None:
+        unconfigured = health.refusal(target)
+        provider = self._providers.get(target.provider)
+        return unconfigured or (provider.check(target) if provider is not None else None)

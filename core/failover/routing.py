@@ -4,7 +4,7 @@ The order of the questions is the policy, and stands once, in `route`:
 
 1. Nothing executed (`NO`). A caller's error fails the step: no other cloud would take the request. Otherwise
    the provider may have asked for one more try here (throttled, short conflict, expired token); then the
-   next target, at once, whatever the step's effects are.
+   next target, at once, whatever the step's effects are; without one, one more try here after a moment.
 2. Ambiguous (it may have run, or its answer was lost). The step settles it: `onAmbiguous` is `park`, `fail`,
    or `failover`, and then the same round goes on at the next target, or, where only our own process died, at
    the same one. A step that is `atMostOnce` is never called again.
@@ -144,8 +144,7 @@ def _retry_here(step: TaskStep, at: Position, outcome: Outcome, health: Health, 
     other, _ = first_target(step, health, at.target + 1)
     if asked is not None and asked > RETRY_AFTER_CAP_MS and other is not None:
         return None
-    spread = RETRY_HERE_HIGH_MS - RETRY_HERE_LOW_MS
-    delay = asked if asked is not None else RETRY_HERE_LOW_MS + int(spread * uniform(entropy, at.label))
+    delay = asked if asked is not None else _soon_ms(at, entropy)
     if at.now + delay >= at.deadline_at:
         return None
     return Retry(at.target, delay, at.round, f"{_told(outcome)}; one more try at the same target")
@@ -156,8 +155,21 @@ def _elsewhere(
 ) -> Verdict:
     other, passed = first_target(step, health, at.target + 1)
     if other is None:
-        return _again(step, at, outcome, health, entropy)
+        return _once_more(at, outcome, entropy) or _again(step, at, outcome, health, entropy)
     return Sidestep(other, "; ".join((reason, *(f"passed over {one}" for one in passed))))
+
+
+def _once_more(at: Position, outcome: Outcome, entropy: int) -> Retry | None:
+    """One more try where a provider took nothing and there is nowhere else to go."""
+    delay = _soon_ms(at, entropy)
+    passing = outcome.executed is Executed.NO and outcome.scope is Scope.PROVIDER
+    if not passing or at.tries_here > 1 or at.now + delay >= at.deadline_at:
+        return None
+    return Retry(at.target, delay, at.round, f"{_told(outcome)}; one more try, there is no other target")
+
+
+def _soon_ms(at: Position, entropy: int) -> int:
+    return RETRY_HERE_LOW_MS + int((RETRY_HERE_HIGH_MS - RETRY_HERE_LOW_MS) * uniform(entropy, at.label))
 
 
 def _again(step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int) -> Verdict:

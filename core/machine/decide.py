@@ -29,9 +29,14 @@ from core.machine.transitions import PARKED, PENDING
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """Settings that decisions need. `skew_ms` is added to an attempt's `not_after` for clocks that differ."""
+    """Settings that decisions need.
+
+    `skew_ms` is added to an attempt's `not_after` for clocks that differ. `data_budget` bounds the bytes that
+    all outputs of an execution may have together: it is read and shown whole.
+    """
 
     skew_ms: int = 1_000
+    data_budget: int = 16 * 1024 * 1024
 
 
 DEFAULT_RULES = Rules()
@@ -201,6 +206,12 @@ class _Run:
             return
         outcome = visit.outcome
         if outcome is not None and outcome.ok:
+            if self.state.data_bytes > self.rules.data_budget:
+                cause = (
+                    f"the outputs of this execution have more than {self.rules.data_budget} bytes together"
+                )
+                self.fail(visit, Failure("Sidestep.DataLimitExceeded", cause, step.id))
+                return
             self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id))
             return
         plan = (

@@ -65,13 +65,14 @@ class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
 
 
 class AttemptSucceeded(Event, frozen=True, kw_only=True, tag="ATTEMPT_SUCCEEDED"):
-    """The function answered with `output`."""
+    """The function answered with `output`, of `size` bytes of JSON."""
 
     visit: str
     step_id: str
     attempt: int
     output: Any = None
     duration_ms: float = 0
+    size: int = 0
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True, tag="ATTEMPT_FAILED"):

@@ -82,8 +82,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """An execution after `version` events.
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
-    `entered` counts visits by base path, `visits_total` all of them. `in_flight` and `parked` count open
-    attempts and parked visits. `failure` is what ended the root scope, where something did.
+    `entered` counts visits by base path, `visits_total` all of them; `data_bytes` adds up the sizes of the
+    outputs. `in_flight` and `parked` count open attempts and parked visits. `failure` is what ended the root
+    scope, where something did.
     """
 
     execution_id: str
@@ -97,6 +98,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Map[str, int] = Map()
     entered: Map[str, int] = Map()
     visits_total: int = 0
+    data_bytes: int = 0
     visit_budget: int = 10_000
     deadline_at: int | None = None
     in_flight: int = 0

@@ -77,6 +77,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
 def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:
     """The attempt is closed with its output, and the visit wants a decision."""
     visit = _closed(state, event.visit, event.attempt, event)
+    state = replace(state, data_bytes=state.data_bytes + event.size)
     return _decide_next(state, replace(visit, outcome=succeeded(event.output)))
 
 

@@ -8,7 +8,7 @@ from core.errors import ExecutionEnded, IdempotencyConflict, InvalidDefinition
 from core.failover.outcome import Executed, Outcome, Scope, succeeded
 from core.machine import snapshot
 from core.ports.provider import Call
-from core.ports.store import Filter
+from core.ports.store import Filter, Snapshot
 from tests.engine.harness import CrashPlan, World, audit
 
 
@@ -233,7 +233,98 @@ async def test_definitions_that_no_configured_provider_can_run_are_refused_befor
     assert refused.value.problems[0].code == "no-usable-target"
     with pytest.raises(InvalidDefinition) as foreign:
         await World().submit(line("a", fallbacks=[{"provider": "HTTP", "functionId": "foreign"}]))
-    assert foreign.value.problems[0].code == "target-refused"
+    assert [problem.code for problem in foreign.value.problems] == ["target-refused"]
+    alone = line("a", functionId="foreign")
+    del alone["steps"][0]["fallbackProvider"]
+    with pytest.raises(InvalidDefinition) as nowhere:
+        await World().submit(alone)
+    assert nowhere.value.problems[0].code == "no-usable-target"
+
+
+async def test_a_primary_that_can_never_be_called_goes_to_its_fallback() -> None:
+    world = World()
+    document = line("a", functionId="foreign", fallbacks=[{"provider": "AZURE", "functionId": "a"}])
+    del document["steps"][0]["fallbackProvider"]
+    assert [
+        hint.severity for hint in world.workflows.validate(document) if hint.code == "target-refused"
+    ] == ["hint"]
+    execution_id = await world.submit(document)
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "COMPLETED"
+    assert {sent.provider for sent in world.ledger} == {"AZURE"}
+
+
+async def test_every_step_of_a_large_execution_is_shown_as_it_is() -> None:
+    world = World()
+    names = [f"b{number}" for number in range(400)]
+    document = line(*names)
+    for step in document["steps"]:
+        step.pop("next", None)
+    document["steps"].append({"id": "fan", "type": "PARALLEL", "branches": names})
+    document["startAt"] = "fan"
+    execution_id = await world.submit(document)
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert {step.status for step in view.steps} == {"COMPLETED"}
+    assert len(view.steps) == 401
+    assert not view.steps_truncated
+    assert view.history_truncated
+    assert view.history[-1].type == "WORKFLOW_COMPLETED"
+
+
+async def test_outputs_that_are_too_much_together_end_the_step_by_name() -> None:
+    world = World(lambda _: succeeded({"data": "x" * 600}), settings=EngineSettings(data_budget=1_000))
+    execution_id = await world.submit(line("a", "b", "c"))
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.error is not None
+    assert (view.error.error, view.error.step_id) == ("Sidestep.DataLimitExceeded", "b")
+
+
+async def test_a_snapshot_that_cannot_be_used_is_replaced_by_the_whole_journal() -> None:
+    world = World()
+    execution_id = await world.submit(
+        {"id": "w", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "seconds": 60}]}
+    )
+    engine = world.engine()
+
+    async def waits() -> bool:
+        return await world.status(execution_id) == "RUNNING" and engine.in_hand == 0
+
+    await world.run(waits, engine)
+    version = (await world.store.get(execution_id)).version
+    kept = Snapshot(version=version, format=999, data=b"of another time")
+    await world.store.save_snapshot(execution_id, kept)
+    assert (await world.executions.view(execution_id)).status == "RUNNING"
+    await world.run(world.at_rest)
+    assert await world.status(execution_id) == "COMPLETED"
+
+
+async def test_a_call_that_an_adapter_gives_up_is_an_outcome() -> None:
+    def gives_up(call: Call) -> Outcome:
+        if call.target.provider == "AWS":
+            raise asyncio.CancelledError
+        return succeeded({})
+
+    world = World(gives_up)
+    execution_id = await world.submit(line("a"))
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.status == "COMPLETED"
+    assert view.steps[0].attempts[0].executed == "MAYBE"
+
+
+async def test_an_answer_that_nests_too_deep_is_called_once_and_is_a_named_error() -> None:
+    deep: Any = {}
+    for _ in range(900):
+        deep = {"d": deep}
+    world = World(lambda _: succeeded(deep))
+    execution_id = await world.submit(line("a", onAmbiguous="fail"))
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    assert view.error is not None
+    assert view.error.error == "Sidestep.BadResponse"
+    assert len(world.ledger) == 1
 
 
 async def test_an_unconfigured_primary_is_sidestepped() -> None:

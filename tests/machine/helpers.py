@@ -54,7 +54,9 @@ class Machine:
         health: Health = ALL_WELL,
         budget: int = 10_000,
         deadline_at: int | None = None,
+        stopped: bool = False,
     ) -> None:
+        self.stopped = stopped
         self.now = 1_000
         self.health = health
         self.events: list[ev.AnyEvent] = []
@@ -78,7 +80,7 @@ class Machine:
         self.events.append(event)
 
     def decide(self) -> Decision:
-        decision = decide(self.state, self.now, self.health, entropy=7)
+        decision = decide(self.state, self.now, self.health, entropy=7, stopping=self.stopped)
         self.state = decision.state
         self.events += decision.events
         self.sent += [one for one in decision.commands if isinstance(one, Send)]

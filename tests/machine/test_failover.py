@@ -5,7 +5,7 @@ import pytest
 from core.failover.health import Health
 from core.failover.outcome import Executed, Outcome, Scope
 from core.graph.model import Catcher, Effects, RetryPolicy, SucceedStep, TaskStep
-from core.machine.events import FailedOver, RetryScheduled, StepFailed
+from core.machine.events import AttemptFailed, FailedOver, RetryScheduled, StepFailed
 from tests.machine.helpers import (
     AWS,
     AZURE,
@@ -162,7 +162,9 @@ def test_targets_are_tried_in_order_and_the_last_error_is_the_steps() -> None:
     machine = Machine(task(targets=(AWS, GCP, AZURE)))
     for _ in range(3):
         machine.answer(REFUSED)
-    assert [send.started.target for send in machine.sent] == [AWS, GCP, AZURE]
+    machine.sleep_until_wake()
+    machine.answer(REFUSED)
+    assert [send.started.target for send in machine.sent] == [AWS, GCP, AZURE, AZURE]
     assert machine.state.status == "FAILED"
     assert machine.state.failure is not None
     assert machine.state.failure.error == "Sidestep.Unavailable"
@@ -173,9 +175,50 @@ def test_when_no_target_is_left_the_steps_retries_begin_again_at_the_first() -> 
     machine.answer(REFUSED)
     machine.answer(REFUSED)
     machine.sleep_until_wake()
+    machine.answer(REFUSED)
+    machine.sleep_until_wake()
     assert machine.last().started.target == AWS
     assert machine.last().started.round == 1
     assert isinstance(machine.events[-2], RetryScheduled)
+
+
+def test_a_provider_that_took_nothing_is_tried_once_more_where_there_is_no_other() -> None:
+    machine = Machine(task(targets=(AWS,)))
+    machine.answer(REFUSED)
+    assert machine.wake_at is not None
+    assert 50 <= machine.wake_at - machine.now <= 1_000
+    machine.sleep_until_wake()
+    machine.answer(REFUSED)
+    assert len(machine.sent) == 2
+    assert machine.state.status == "FAILED"
+
+
+def test_a_key_stays_while_another_attempt_of_its_round_may_have_run() -> None:
+    machine = Machine(task(retries=(RetryPolicy(max_attempts=1, interval_seconds=0.1),)))
+    machine.answer(TIMED_OUT)
+    machine.answer(RAISED)
+    machine.sleep_until_wake()
+    assert len({send.started.key for send in machine.sent}) == 1
+    assert machine.last().started.round == 1
+
+
+def test_a_call_that_ends_every_worker_is_left_to_a_person() -> None:
+    machine = Machine(task())
+    for _ in range(10):
+        assert machine.state.status == "RUNNING"
+        machine.interrupt()
+    assert machine.state.status == "PARKED"
+    assert len(machine.sent) == 10
+
+
+def test_an_answer_that_waited_for_us_brings_the_visits_time_back() -> None:
+    machine = Machine(task(timeout_ms=1_000, deadline_ms=2_000))
+    machine.now += 10_000
+    machine.tell(
+        AttemptFailed(visit="t", step_id="t", attempt=1, outcome=REFUSED, deadline_at=machine.now + 1_000)
+    )
+    machine.decide()
+    assert machine.last().started.target == GCP
 
 
 def test_an_unconfigured_primary_goes_to_its_fallback_without_a_call() -> None:

@@ -139,6 +139,38 @@ def test_nested_branches_are_cancelled_from_the_inside_out() -> None:
     assert machine.state.status == "FAILED"
 
 
+def test_a_time_limit_does_not_sweep_a_parked_branch_away() -> None:
+    money = call("pay", effects="atMostOnce", on_ambiguous="park")
+    machine = Machine(fan("pay", "w"), money, WaitStep(id="w", seconds=60), deadline_at=5_000)
+    machine.answer(TIMED_OUT, visit="fan/0/pay")
+    machine.now = 10_000
+    machine.decide()
+    assert machine.state.status == "RUNNING"
+    machine.sleep_until_wake()
+    assert machine.state.status == "PARKED"
+
+
+def test_a_caught_error_in_a_branch_leaves_its_neighbours_in_the_context() -> None:
+    step = call("a", catch=(Catcher(errors=("*",), next="on", result_path="order.error"),))
+    machine = Machine(fan("a"), step, SucceedStep(id="on"), input_={"order": {"id": 1, "total": 9}})
+    machine.answer(RAISED)
+    assert machine.state.context["order"] == {
+        "id": 1,
+        "total": 9,
+        "error": {"error": "ValueError", "cause": "no"},
+    }
+
+
+def test_a_worker_that_stops_puts_its_sends_off_and_the_next_one_has_all_the_time() -> None:
+    machine = Machine(call("a", deadline_ms=2_000), stopped=True)
+    assert machine.sent == []
+    assert machine.wake_at == machine.now
+    machine.stopped = False
+    machine.now += 60_000
+    machine.decide()
+    assert machine.last().started.timeout_ms == 2_000
+
+
 def test_a_parked_branch_lets_the_others_finish_and_then_parks_the_execution() -> None:
     money = call("pay", effects="atMostOnce", on_ambiguous="park")
     machine = Machine(fan("pay", "b"), money, call("b"))
