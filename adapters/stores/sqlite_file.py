@@ -8,6 +8,7 @@ that its id is known for ever. Times are Unix epoch milliseconds.
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 import apsw
@@ -112,6 +113,13 @@ def lock(path: Path) -> int:
         raise _unusable(path, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Before the file is opened: closing it would drop the locks that this process holds by another name.
+        if _has_other_names(path):
+            os.close(descriptor)
+            raise ConfigurationError(
+                f"{path} has other names (hard links) by which another store could open it unseen; "
+                "remove those, or choose another file"
+            )
         # SQLite gives its other files the mode of this one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except BlockingIOError as error:
@@ -124,6 +132,15 @@ def lock(path: Path) -> int:
         os.close(descriptor)
         raise _unusable(path, error) from error
     return descriptor
+
+
+def _has_other_names(path: Path) -> bool:
+    """Whether hard links lead to this file: the lock, and SQLite's log, go by the name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
 
 
 def _unusable(path: Path, error: OSError) -> ConfigurationError:

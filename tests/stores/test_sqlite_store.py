@@ -80,6 +80,23 @@ async def test_a_second_store_on_the_file_is_refused_until_the_first_closes(
     await second.close()
 
 
+async def test_a_file_with_a_hard_link_is_refused_since_the_lock_goes_by_the_name(path: Path) -> None:
+    store = SqliteStore(path, SystemClock())
+    await store.open()
+    other = path.with_name("other.db")
+    other.hardlink_to(path)
+    said = await refusal(other, ConfigurationError)
+    assert str(other) in said
+    assert "hard links" in said
+    await store.create(new("x1"))
+    await store.close()
+    await refusal(path, ConfigurationError)
+    other.unlink()
+    await store.open()
+    assert (await store.get("x1")).version == 1
+    await store.close()
+
+
 HOLD = """
 import asyncio, sys
 from adapters.clock import SystemClock
