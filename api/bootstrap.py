@@ -1,5 +1,7 @@
 """The composition root: the one module that imports adapters and wires them to the engine."""
 
+from pathlib import Path
+
 from adapters.clock import SystemClock
 from adapters.providers.build import build as build_providers
 from adapters.stores.memory import MemoryStore
@@ -26,12 +28,12 @@ def build(settings: Settings) -> Runtime:
 
 
 def open_store(url: str, clock: Clock) -> Store:
-    """The store that `url` names, not yet open: `memory:` or `sqlite:PATH`."""
+    """The store that `url` names, not yet open: `memory:` or `sqlite:PATH`. Raises ConfigurationError."""
     kind, _, path = url.partition(":")
     match kind:
         case "memory" if not path:
             return MemoryStore(clock)
-        case "sqlite" if path:
+        case "sqlite" if _can_be_a_file(path):
             return SqliteStore(path, clock)
         case "redis" | "rediss" | "unix":
             raise ConfigurationError(
@@ -44,3 +46,11 @@ def open_store(url: str, clock: Clock) -> Store:
                 "SIDESTEP_STORE names no store that there is; set it to 'sqlite:PATH' (for instance "
                 "'sqlite:sidestep.db') or 'memory:'."
             )
+
+
+def _can_be_a_file(path: str) -> bool:
+    """Whether a path ends in a name: not where it is empty, the root folder, or no path at all."""
+    try:
+        return bool(path and Path(path).resolve().name)
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL
+        return False
