@@ -15,6 +15,23 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+class Exited(Exception):
+    """A function ended by what would end a program, a task or a generator: its own failure, not ours."""
+
+
+def contained(error: BaseException) -> Exception:
+    """An error that a caller can be handed.
+
+    SystemExit and KeyboardInterrupt would end the event loop, CancelledError would pass for the caller's
+    own, and a future refuses StopIteration.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    exited = Exited(f"{type(error).__name__}: {error}")
+    exited.__cause__ = error
+    return exited
+
+
 class _Item(Generic[T]):
     """One job. `claim` and `cancel` exclude each other: a cancelled job never starts."""
 
@@ -46,7 +63,7 @@ class _Item(Generic[T]):
             result = self.job()
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the job
             free()
-            self._tell(self._fail, error)
+            self._tell(self._fail, contained(error))
         else:
             free()
             self._tell(self._succeed, result)
@@ -78,7 +95,8 @@ class Workers:
         """Run a job in a thread and return its result.
 
         `timeout` (seconds) counts from the job's start; at its end TimeoutError rises and the
-        thread runs on. A caller that is cancelled before the start prevents it.
+        thread runs on. What is no ordinary exception of the job (SystemExit) rises as Exited. A
+        caller that is cancelled before the start prevents it.
         """
         item = _Item(job, asyncio.get_running_loop())
         self._queue.put(item)  # type: ignore[arg-type]  # the queue does not look at results

@@ -18,6 +18,7 @@ from localcloud.azure.routes import Route, RouteError
 from localcloud.executor import Call, Ended, Reply
 from localcloud.loading import FunctionsError, load
 from localcloud.marks import state_of
+from localcloud.workers import contained
 
 log = logging.getLogger("sidestep.localcloud.functions")
 
@@ -45,7 +46,7 @@ class LoopThread:
                 )
                 self._thread.start()
             loop = self._loop
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        return asyncio.run_coroutine_threadsafe(_contained(coroutine), loop).result()
 
     async def stop(self, grace: float) -> None:
         """Cancel what runs there and end the thread."""
@@ -55,6 +56,14 @@ class LoopThread:
         await asyncio.to_thread(self._thread.join, grace)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns; SystemExit and KeyboardInterrupt would end the loop of all of them."""
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise contained(error) from error
 
 
 async def _cancel_others() -> None:

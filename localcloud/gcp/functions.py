@@ -19,8 +19,10 @@ from functions_framework import _function_registry as registry
 from multidict import CIMultiDict
 
 from localcloud.executor import Call, Ended, Reply
+from localcloud.gcp.errors import fault
 from localcloud.loading import FunctionsError, importing_from, load, public_name
 from localcloud.marks import state_of
+from localcloud.vendor import FaultOptions
 
 log = logging.getLogger("sidestep.localcloud.functions")
 
@@ -39,22 +41,32 @@ class HttpFunction:
     app: _Wsgi
 
     def run(self, call: Call, path: str) -> Ended:
-        """Serve one request in this thread; `path` is what follows the function's own URL."""
+        """Serve one request in this thread; `path` is what follows the function's own URL.
+
+        The framework answers for exceptions. What ends a program (SystemExit) ends the instance: a crash.
+        """
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
             started[:] = [status, headers]
 
-        chunks = self.app(_environ(call, path), start_response)
         try:
-            body = b"".join(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
+            body = _body(self.app(_environ(call, path), start_response))
+        except BaseException as error:
+            log.info("GCP function %s ended its instance", self.name, exc_info=error)
+            return Ended("raised", fault("crash", FaultOptions()))
         status = int(started[0].split(" ", 1)[0])
         headers = CIMultiDict((name, value) for name, value in started[1] if name.lower() not in _NOT_OURS)
         return Ended(state_of(status, headers), Reply(status, headers, body))
+
+
+def _body(chunks: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(chunks)
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
 
 
 def find(directory: Path) -> dict[str, HttpFunction]:

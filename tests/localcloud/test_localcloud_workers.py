@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from localcloud.workers import Workers
+from localcloud.workers import Exited, Workers
 
 
 async def test_a_job_runs_in_a_thread_and_its_error_rises() -> None:
@@ -13,6 +13,20 @@ async def test_a_job_runs_in_a_thread_and_its_error_rises() -> None:
     assert await workers.run(threading.current_thread, 5) is not threading.current_thread()
     with pytest.raises(ZeroDivisionError):
         await workers.run(lambda: 1 / 0, 5)
+    await workers.stop(1)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, StopIteration])
+async def test_what_would_end_more_than_the_job_rises_as_an_ordinary_error(
+    kind: type[BaseException],
+) -> None:
+    def job() -> None:
+        raise kind
+
+    workers = Workers("test", 1)
+    with pytest.raises(Exited, match=kind.__name__):
+        await workers.run(job, 5)
+    assert await workers.run(lambda: "alive", 5) == "alive"
     await workers.stop(1)
 
 
