@@ -1,4 +1,4 @@
-"""What the documentation says of settings is so."""
+"""What the documentation says of files and settings is so."""
 
 import re
 from dataclasses import fields
@@ -13,6 +13,11 @@ from adapters.providers.wire.client import WireConfig
 from api.settings import AwsSection, AzureSection, GcpSection, HttpSection, ProviderSection, Settings
 
 ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts[:-1])
+)
 CLOUDS = (ROOT / "docs/how-to/real-clouds.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text("utf-8")
 
@@ -29,6 +34,13 @@ def rows(page: str) -> dict[str, str]:
 
 def _told(default: object) -> str:
     return f"{default:.0f}" if isinstance(default, float) else str(default)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
 
 
 def test_every_setting_of_the_server_is_told_with_its_default() -> None:
