@@ -34,6 +34,9 @@ PREPARED_FOR = 60.0
 
 READY_SECONDS = 2.0
 
+PROVED_FOR = 1.0
+"""Seconds for which one proof that the store takes writes, or takes none, does for all who ask."""
+
 
 class Runtime:
     """The services of one process. `start` it once, `stop` it once."""
@@ -64,6 +67,8 @@ class Runtime:
         self._prepared: OrderedDict[str, float] = OrderedDict()
         self._preparing: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(8)
+        self._proving = asyncio.Lock()
+        self._proved: tuple[float, bool] | None = None
 
     async def start(self) -> None:
         """Open the store and the providers, then work.
@@ -105,9 +110,25 @@ class Runtime:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self.store.get_fact("ready")
+                return None if await self._writable() else "The store takes no writes."
         except (StoreError, TimeoutError):
             return "The store does not answer."
-        return None
+
+    async def _writable(self) -> bool:
+        """Whether the store keeps what it is given: a full disk still reads. Raises TimeoutError."""
+        async with self._proving:
+            if self._proved is not None and self.clock.monotonic() - self._proved[0] < PROVED_FOR:
+                return self._proved[1]
+            try:
+                # A new value each time, so that no store can take it for written already.
+                await self.store.put_fact("ready", b"%d" % self.clock.now_ms())
+            except StoreError:
+                log.warning("the store takes no writes", exc_info=True)
+                writable = False
+            else:
+                writable = True
+            self._proved = (self.clock.monotonic(), writable)
+            return writable
 
     def prepare_soon(self, workflow: Workflow) -> None:
         """Have what this workflow's targets need resolved, behind the caller's back. Best effort."""

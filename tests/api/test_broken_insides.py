@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.clock import SystemClock
 from adapters.stores.memory import MemoryStore
+from adapters.stores.sqlite import SqliteStore
 from api.runtime import Runtime
 from core.engine.board import LocalBoard
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError, StoreUnavailable
 from core.graph.model import PROVIDERS
-from core.ports.store import Claims, Created, NewExecution, Record
-from tests.api.serving import HEADERS, serving
+from core.ports.store import Claims, Created, NewExecution, Record, Store
+from tests.api.serving import HEADERS, Server, serving
+from tests.stores.power_loss import LossyDisk
 
 FLOW = {"id": "flow", "startAt": "a", "steps": [{"id": "a", "type": "SUCCEED"}]}
 
@@ -25,6 +28,7 @@ class Breaking(MemoryStore):
     def __init__(self) -> None:
         super().__init__(SystemClock())
         self.errors: dict[str, Exception] = {}
+        self.writes: list[str] = []
 
     def _maybe(self, name: str) -> None:
         error = self.errors.get(name)
@@ -47,13 +51,18 @@ class Breaking(MemoryStore):
         self._maybe("get_fact")
         return await super().get_fact(key)
 
+    async def put_fact(self, key: str, value: bytes) -> None:
+        self.writes.append(key)
+        self._maybe("put_fact")
+        await super().put_fact(key, value)
+
     async def history(self, execution_id: str, after: int, limit: int) -> tuple[bytes, ...]:
         self._maybe("history")
         batches = await super().history(execution_id, after, limit)
         return (b'{"v": 99}', *batches) if "newer" in self.errors else batches
 
 
-def runtime_on(store: MemoryStore) -> Runtime:
+def runtime_on(store: Store) -> Runtime:
     clock = SystemClock()
     board = LocalBoard({name: f"{name} is not configured." for name in PROVIDERS}, clock)
     return Runtime(clock=clock, store=store, providers={}, board=board, settings=EngineSettings())
@@ -72,6 +81,40 @@ async def test_a_store_that_is_away_is_a_503_that_says_what_to_do() -> None:
         store.errors.clear()
         assert (await server.client.post("/executions", json={"workflow": FLOW})).status_code == 201
         assert (await server.client.get("/readyz")).status_code == 200
+
+
+async def readiness(server: Server, status: int) -> str | None:
+    """What `/readyz` says once it answers with `status`; the proof of a moment ago holds for a second."""
+    async with asyncio.timeout(20):
+        while (answer := await server.client.get("/readyz")).status_code != status:
+            pass
+    error: str | None = answer.json().get("error")
+    return error
+
+
+async def test_a_disk_that_takes_no_writes_is_noticed_though_it_still_reads(tmp_path: Path) -> None:
+    disk = LossyDisk(f"disk-{tmp_path.name}")
+    store = SqliteStore(tmp_path / "store.db", SystemClock(), vfs=disk.name)
+    try:
+        async with serving(runtime=runtime_on(store)) as server:
+            await readiness(server, 200)
+            disk.cut()
+            assert await readiness(server, 503) == "The store takes no writes."
+            assert (await server.client.get("/executions")).status_code == 200
+            disk.is_cut.clear()
+            assert await readiness(server, 200) is None
+    finally:
+        disk.unregister()
+
+
+async def test_a_crowd_that_asks_for_readiness_writes_once_a_second() -> None:
+    store = Breaking()
+    async with serving(runtime=runtime_on(store)) as server:
+        began = server.runtime.clock.monotonic()
+        answers = await asyncio.gather(*(server.runtime.unready() for _ in range(200)))
+        seconds = server.runtime.clock.monotonic() - began
+        assert set(answers) == {None}
+        assert 1 <= store.writes.count("ready") <= 1 + seconds
 
 
 async def test_an_unexpected_failure_tells_an_incident_and_nothing_else(
