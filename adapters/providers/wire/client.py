@@ -16,6 +16,7 @@ from yarl import URL
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.connector import GuardedConnector
 from adapters.providers.wire.origins import AddressRules
+from adapters.providers.wire.patience import Patience
 from adapters.providers.wire.payload import RequestBody
 from adapters.providers.wire.reply import Broken, Reply
 from adapters.providers.wire.resolver import GuardedResolver, Lookup, system_lookup
@@ -101,16 +102,21 @@ class WireClient:
         if session is None:
             return outcomes.closed()
         body = RequestBody(content)
+        response: aiohttp.ClientResponse | None = None
         try:
-            response = await session.post(
-                url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(timeout_ms)
-            )
+            async with Patience(timeout_ms / 1000):
+                response = await session.post(
+                    url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(timeout_ms)
+                )
+                return await self._read(response)
         except asyncio.CancelledError as problem:
             return self._when_cancelled(problem, written=body.written)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as problem:
+            if response is not None:
+                broken = Broken.LATE if isinstance(problem, TimeoutError) else Broken.TRUNCATED
+                return Reply(response.status, response.headers, b"", broken)
             # ValueError: a header that HTTP cannot carry. RuntimeError: the session was closed.
             return outcomes.from_exception(problem, written=body.written)
-        return await self._read(response)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:
         limit = self._config.max_response_bytes
@@ -123,10 +129,6 @@ class WireClient:
                 broken = Broken.TOO_LARGE
             else:
                 body, broken = await _read_up_to(limit, response)
-        except TimeoutError:
-            broken = Broken.LATE
-        except (aiohttp.ClientError, OSError, RuntimeError):
-            broken = Broken.TRUNCATED
         except BaseException:
             response.close()
             raise
@@ -137,14 +139,14 @@ class WireClient:
         return Reply(response.status, response.headers, body, broken)
 
     def _timeout(self, timeout_ms: int) -> aiohttp.ClientTimeout:
+        """The limit of what lies before a connection is in hand; that of the whole call is Patience's."""
         timeout = self._timeouts.get(timeout_ms)
         if timeout is None:
             if len(self._timeouts) >= _MANY_TIMEOUTS:
                 self._timeouts.clear()
-            total = timeout_ms / 1000
             timeout = aiohttp.ClientTimeout(
-                total=total,
-                connect=min(total, self._connect_seconds + self._tls_seconds),
+                total=None,
+                connect=min(timeout_ms / 1000, self._connect_seconds + self._tls_seconds),
                 ceil_threshold=float("inf"),  # aiohttp rounds longer limits up to whole seconds otherwise
             )
             self._timeouts[timeout_ms] = timeout
