@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from core.data.decoding import check_depth
+from core.engine.patience import Patience
 from core.errors import InvalidInput
 from core.failover.outcome import Executed, Outcome, Scope
 from core.machine.events import AttemptFailed, AttemptSucceeded
@@ -87,7 +88,7 @@ class Attempts:
             fresh_connection=send.effects == "atMostOnce",
         )
         try:
-            async with asyncio.timeout(started.timeout_ms / 1000 + ADAPTER_GRACE):
+            async with Patience(started.timeout_ms / 1000 + ADAPTER_GRACE, ADAPTER_GRACE):
                 outcome = await provider.invoke(call)
         except TimeoutError:
             return _broken_adapter("it did not answer within its time limit", "Sidestep.Timeout")

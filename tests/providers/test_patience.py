@@ -13,7 +13,7 @@ import uvloop
 
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.http.provider import HttpProvider
-from adapters.providers.wire.patience import Patience
+from core.engine.patience import Patience
 from core.failover.outcome import Executed, Outcome
 from core.graph.model import Target
 from tests.providers.driving import call_of, opened

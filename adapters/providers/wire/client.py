@@ -16,10 +16,10 @@ from yarl import URL
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.connector import GuardedConnector
 from adapters.providers.wire.origins import AddressRules
-from adapters.providers.wire.patience import Patience
 from adapters.providers.wire.payload import RequestBody
 from adapters.providers.wire.reply import Broken, Reply
 from adapters.providers.wire.resolver import GuardedResolver, Lookup, system_lookup
+from core.engine.patience import Patience
 from core.failover.outcome import Outcome
 
 _READ_BUFFER = 256 * 1024

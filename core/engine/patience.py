@@ -18,13 +18,14 @@ GRACE_SECONDS = 0.25
 
 class Patience:
     """As `asyncio.timeout(seconds)`: TimeoutError for what takes longer, and a caller's own cancellation
-    stays one. But a limit that is noticed late is extended once, by GRACE_SECONDS. Enter it once.
+    stays one. But a limit that is noticed late is extended once, by `grace` seconds. Enter it once.
     """
 
-    __slots__ = ("_limit", "_seconds", "_timer")
+    __slots__ = ("_grace", "_limit", "_seconds", "_timer")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, grace: float = GRACE_SECONDS) -> None:
         self._seconds = seconds
+        self._grace = grace
         self._limit = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
 
@@ -47,4 +48,4 @@ class Patience:
 
     def _end(self, loop: asyncio.AbstractEventLoop, end: float) -> None:
         now = loop.time()
-        self._limit.reschedule(now + GRACE_SECONDS if now - end > LATE_SECONDS else now)
+        self._limit.reschedule(now + self._grace if now - end > LATE_SECONDS else now)
