@@ -30,6 +30,7 @@ class BoundedProtocol(H11Protocol):
         super().__init__(*arguments, **named)
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first head."""
@@ -48,6 +49,21 @@ class BoundedProtocol(H11Protocol):
         _stop(self._stall_timer)
         self._stall_timer = None
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's never keeps the connection
+        """Answer what was asked in full, though the caller sends no more; without that, close.
+
+        A caller that is gone altogether looks the same until something is written to it, so this holds for
+        what changes something, and not for reading and streams.
+        """
+        self._half_closed = self._owes_an_answer() and self.scope["method"] in {"POST", "PUT"}
+        return self._half_closed
+
+    def on_response_complete(self) -> None:
+        """After the last answer to a caller that sends no more, hang up."""
+        super().on_response_complete()
+        if self._half_closed and not self._owes_an_answer():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """The caller does not read as fast as we write: give it a while."""
@@ -83,6 +99,11 @@ class BoundedProtocol(H11Protocol):
         for event in (head, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+    def _owes_an_answer(self) -> bool:
+        """True while a request that came whole waits for its answer to begin."""
+        # The cycle is None before the first request, whatever uvicorn's annotation says.
+        return bool(self.cycle) and not self.cycle.response_started and not self.cycle.more_body
 
     def _watch_head(self) -> None:
         """Run the timer while a caller has connected and not finished a head; the pause between two requests
