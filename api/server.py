@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import ip_address
 
 import uvicorn
 import uvloop
@@ -93,6 +94,12 @@ async def _serve_on(
         backlog=BACKLOG,
     )
     url = _url(listener)
+    if not ip_address(listener.getsockname()[0]).is_loopback:
+        log.warning(
+            "listening on %s, beyond loopback: this server has no authentication of its own, and answers "
+            "to the host names in SIDESTEP_ALLOWED_HOSTS only",
+            listener.getsockname()[0],
+        )
 
     def started() -> None:
         log.info("serving on %s", url)

@@ -167,7 +167,7 @@ def told_problem(problem: dict[str, Any], status: int) -> str:
 
 def told_detail(one: dict[str, Any]) -> str:
     """One problem of a document: its pointer, the sentence, the mend."""
-    place = one.get("pointer") or "the document"
+    place = one.get("pointer") or one.get("parameter") or "the document"
     said = one.get("detail") or one.get("message") or one.get("code") or "is wrong"
     mend = one.get("mend")
     hint = "hint: " if one.get("severity") == "hint" else ""

@@ -37,12 +37,12 @@ def read_json(name: str) -> Any:
 
 
 def read_input(text: str | None) -> dict[str, Any]:
-    """An execution's input: None is `{}`; text that begins with `{` is JSON itself, else it names a file."""
+    """An execution's input: None is `{}`; text that begins with `{` or `[` is JSON, else it names a file."""
     if text is None:
         return {}
     value = (
         parse_json(text.encode("utf-8", "surrogateescape"), "--input")
-        if text.lstrip()[:1] == "{"
+        if text.lstrip()[:1] in {"{", "["}
         else read_json(text)
     )
     if not isinstance(value, dict):

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -18,11 +20,24 @@ def build() -> typer.Typer:
         name="sidestep",
         help="Workflows that complete while a cloud is down.",
         no_args_is_help=True,
+        invoke_without_command=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+    @app.callback()
+    def options(
+        *,
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+        ] = False,
+    ) -> None:
+        if version:
+            typer.echo(f"sidestep {metadata.version('sidestep')}")
+            raise typer.Exit
+
     serve.register(app)
     demo.register(app)
     run.register(app)

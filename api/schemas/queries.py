@@ -63,7 +63,8 @@ class Query:
         self._wrong(
             name,
             f"it is {shown(value)}, and must be a whole number from {low} to {high}",
-            f"Leave it out for {default}, or use a number from {low} to {high}.",
+            (f"Leave it out for {default}, or use" if low <= default else "Leave it out, or use")
+            + f" a number from {low} to {high}.",
         )
         return default
 

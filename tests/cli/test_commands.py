@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def test_run_prints_the_id_and_waits_only_on_request(sidestep: Sidestep) -> None
     assert status == "PENDING"
     assert f"sidestep watch {execution_id}" in done.err
     assert sidestep("watch", execution_id).code == 0
+
+
+def test_the_version_is_the_distributions(sidestep: Sidestep) -> None:
+    assert sidestep("--version").out == f"sidestep {metadata.version('sidestep')}\n"
+
+
+def test_a_problem_of_a_parameter_names_it(sidestep: Sidestep) -> None:
+    done = sidestep("list", "--status", "BOGUS")
+    assert done.code == 2
+    assert "status:" in done.err
+    assert "the document" not in done.err
 
 
 def test_a_waited_for_execution_is_told_attempt_by_attempt(sidestep: Sidestep) -> None:

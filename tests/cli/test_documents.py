@@ -45,6 +45,8 @@ def test_an_input_is_json_itself_or_a_file_and_always_an_object(tmp_path: Path) 
     file = tmp_path / "input.json"
     file.write_text('{"b": 2}')
     assert read_input(None) == {}
+    with pytest.raises(Stop, match="must be a JSON object, not a list"):
+        read_input("[1]")
     assert read_input(' {"a": 1}') == {"a": 1}
     assert read_input(str(file)) == {"b": 2}
     file.write_text("[1]")
