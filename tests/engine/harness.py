@@ -206,6 +206,24 @@ class World:
         return [event for batch in batches for event in decode(batch).events]
 
 
+def line(*names: str, **changes: Any) -> dict[str, Any]:
+    """A line of tasks, each at AWS with a fallback at GCP; `changes` are made to every step."""
+    steps: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "type": "TASK",
+            "provider": "AWS",
+            "functionId": name,
+            "fallbackProvider": "GCP",
+            **changes,
+        }
+        for name in names
+    ]
+    for step, following in zip(steps, names[1:], strict=False):
+        step["next"] = following
+    return {"id": "line", "startAt": names[0], "steps": steps}
+
+
 def audit(journal: list[ev.AnyEvent], ledger: list[Sent], at_most_once: set[str]) -> None:
     """What must hold of every execution, whatever happened to it."""
     started: dict[tuple[str, int], ev.AttemptStarted] = {}

@@ -9,24 +9,7 @@ from core.failover.outcome import Executed, Outcome, Scope, succeeded
 from core.machine import snapshot
 from core.ports.provider import Call
 from core.ports.store import Filter, Snapshot
-from tests.engine.harness import CrashPlan, World, audit
-
-
-def line(*names: str, **changes: Any) -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [
-        {
-            "id": name,
-            "type": "TASK",
-            "provider": "AWS",
-            "functionId": name,
-            "fallbackProvider": "GCP",
-            **changes,
-        }
-        for name in names
-    ]
-    for step, following in zip(steps, names[1:], strict=False):
-        step["next"] = following
-    return {"id": "line", "startAt": names[0], "steps": steps}
+from tests.engine.harness import World, line
 
 
 def aws_is(outcome: Outcome) -> Any:
@@ -333,91 +316,6 @@ async def test_an_unconfigured_primary_is_sidestepped() -> None:
     await world.run(world.at_rest)
     assert await world.status(execution_id) == "COMPLETED"
     assert {sent.provider for sent in world.ledger} == {"GCP"}
-
-
-async def test_a_second_engine_takes_over_after_the_lease_and_says_what_was_interrupted() -> None:
-    world = World()
-    execution_id = await world.submit(line("a", "b"))
-    plan = CrashPlan(None)
-    first = world.engine(plan)
-    world.clouds["AWS"].gate = asyncio.Event()
-    await world.run(lambda: len(world.ledger) == 1, first)
-    plan.dead.set()
-    world.clouds["AWS"].gate = None
-    await world.run(world.at_rest)
-    journal = await world.journal(execution_id)
-    assert [type(event).__name__ for event in journal].count("AttemptInterrupted") == 1
-    audit(journal, world.ledger, set())
-
-
-async def test_a_stopping_engine_lets_calls_end_and_gives_the_rest_back() -> None:
-    world = World()
-    gate = world.clouds["AWS"].gate = asyncio.Event()
-    execution_id = await world.submit(line("a", "b"))
-    engine = world.engine()
-    task = asyncio.create_task(engine.run())
-    await world.until_sent(1)
-    engine.stop()
-    await world.quiet()
-    assert not task.done()
-    gate.set()
-    await asyncio.wait_for(task, 5)
-    kinds = [type(event).__name__ for event in await world.journal(execution_id)]
-    assert kinds[-4:] == ["AttemptSucceeded", "StepCompleted", "StepStarted", "RetryScheduled"]
-    before = world.clock.monotonic()
-    await world.run(world.at_rest)
-    assert world.clock.monotonic() - before < 1, "the next engine had to wait for the lease"
-    assert "AttemptInterrupted" not in [type(e).__name__ for e in await world.journal(execution_id)]
-
-
-async def test_an_engine_that_slept_past_its_lease_sends_nothing_and_changes_nothing() -> None:
-    world = World()
-    gate = world.clouds["AWS"].gate = asyncio.Event()
-    execution_id = await world.submit(line("a", "b"))
-    sleeper = world.engine()
-    task = asyncio.create_task(sleeper.run())
-    await world.until_sent(1)
-    # Another process takes over while the first is stopped: the lease lapses without a renewal.
-    world.clock._elapsed_ns += 60 * 10**9
-    claims = await world.store.claim("other", 1, 10)
-    assert [claim.execution_id for claim in claims.claims] == [execution_id]
-    gate.set()
-    await world.quiet()
-    assert len(world.ledger) == 1
-    assert len(await world.journal(execution_id)) == 4
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_an_engine_that_slept_past_its_lease_goes_on_with_what_nobody_took() -> None:
-    world = World()
-    gate = world.clouds["AWS"].gate = asyncio.Event()
-    execution_id = await world.submit(line("a", "b", effects="atMostOnce"))
-    task = asyncio.create_task(world.engine().run())
-    await world.until_sent(1)
-    world.clock.advance(60)
-    await world.quiet()
-    gate.set()
-    await world.quiet()
-    assert await world.status(execution_id) == "COMPLETED"
-    assert len(world.ledger) == 2
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_a_driver_renews_a_lapsed_lease_before_it_decides() -> None:
-    world = World()
-    gate = world.clouds["AWS"].gate = asyncio.Event()
-    execution_id = await world.submit(line("a", "b", effects="atMostOnce"))
-    task = asyncio.create_task(world.engine().run())
-    await world.until_sent(1)
-    # The answer is there before anything else of the stopped process runs again.
-    world.clock._elapsed_ns += 60 * 10**9
-    gate.set()
-    await world.quiet()
-    assert await world.status(execution_id) == "COMPLETED"
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_long_execution_leaves_a_snapshot_and_losing_it_changes_nothing() -> None:
