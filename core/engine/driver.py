@@ -97,7 +97,7 @@ class Driver:
         self._mailbox.put_nowait(_RING)
 
     async def run(self) -> None:
-        """Returns when the claim was released or given back. Raises LeaseLost, and what is broken."""
+        """Returns when the claim was released. Raises LeaseLost, and what is broken."""
         try:
             await self._drive()
         finally:

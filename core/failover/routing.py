@@ -175,7 +175,7 @@ def _soon_ms(at: Position, entropy: int) -> int:
 def _again(step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int) -> Verdict:
     """The step's own retries, or the end."""
     for index, policy in enumerate(step.retries):
-        if not _matches(policy.errors, outcome.error):
+        if not matches(policy.errors, outcome.error):
             continue
         used = at.retries[index] if at.retries else 0
         first, _ = first_target(step, health)
@@ -201,13 +201,9 @@ def _delay_ms(policy: RetryPolicy, used: int, draw: float) -> int:
     return int(longest * 1000 * (draw if policy.jitter == "full" else 1.0))
 
 
-def _matches(errors: tuple[str, ...], error: str) -> bool:
+def matches(errors: tuple[str, ...], error: str) -> bool:
+    """True when a retry policy or a catcher for `errors` takes `error`."""
     return ANY_ERROR in errors or error in errors
-
-
-def catches(errors: tuple[str, ...], error: str) -> bool:
-    """True when a catcher for `errors` takes `error`."""
-    return _matches(errors, error)
 
 
 def _told(outcome: Outcome) -> str:

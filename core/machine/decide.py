@@ -11,7 +11,7 @@ import msgspec
 
 from core.data.conditions import holds
 from core.failover.health import ALL_WELL, Health
-from core.failover.routing import catches
+from core.failover.routing import matches
 from core.graph.model import (
     ChoiceStep,
     FailStep,
@@ -259,7 +259,7 @@ class _Run:
     def fail(self, visit: Visit, failure: Failure) -> None:
         step = self.state.step_of(visit)
         for catcher in step.catch:
-            if catches(catcher.errors, failure.error):
+            if matches(catcher.errors, failure.error):
                 self.emit(
                     ev.StepFailed(
                         visit=visit.path,
