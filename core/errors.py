@@ -11,12 +11,14 @@
     ├── Conflict
     │   ├── IdempotencyConflict  one key, two different requests
     │   ├── ExecutionEnded       nothing more can happen to this execution
+    │   ├── ExecutionLive        what was asked needs an execution that has ended
     │   └── VersionConflict      a workflow version that exists with another content
     ├── IllegalEvent             the machine was given an event that its state does not allow
     ├── JournalUnreadable        a journal of a newer version, or damaged
     ├── ConfigurationError       settings that cannot work, in one sentence
     └── StoreError
         ├── StoreUnavailable     away for now; nothing is known about the last write
+        │   └── StoreFull        no room: nothing was written
         ├── StoreInUse           another process has it
         ├── StoreMismatch        made by another version or with other settings
         └── NotOwner             the claim lapsed; another owner may hold the execution
@@ -87,6 +89,10 @@ class ExecutionEnded(Conflict):
     """The execution has ended: it takes no more messages."""
 
 
+class ExecutionLive(Conflict):
+    """What was asked needs an execution that has ended, and this one has not."""
+
+
 class VersionConflict(Conflict):
     """A version exists with another content; versions are immutable."""
 
@@ -109,6 +115,10 @@ class StoreError(SidestepError):
 
 class StoreUnavailable(StoreError):
     """The store is away for now. Whether the last write happened is not known: read again."""
+
+
+class StoreFull(StoreUnavailable):
+    """The store has no room left for this: nothing was written. Remove something, or give it more."""
 
 
 class StoreInUse(StoreError):

@@ -39,10 +39,25 @@ class Desk:
         self._numbers = itertools.count()
         self._ready: list[tuple[int, str]] = []
         self._leases: list[tuple[float, str, int]] = []
+        self._duties: dict[str, tuple[str, float]] = {}
 
     def ticket(self, execution_id: str) -> Ticket | None:
         """The live ticket of an execution, owned or free."""
         return self._tickets.get(execution_id)
+
+    def lead(self, duty: str, owner: str, seconds: float) -> bool:
+        """Whether `owner` has the duty from now on."""
+        now = self._clock.monotonic()
+        leader, until = self._duties.get(duty, (owner, now))
+        if leader != owner and until > now:
+            return False
+        self._duties[duty] = (owner, now + seconds)
+        return True
+
+    def forget(self, execution_id: str) -> None:
+        """The execution is gone, and with it whatever held it."""
+        self.timers.discard(execution_id)
+        self._tickets.pop(execution_id, None)
 
     def issue(self, execution_id: str, epoch: int) -> bool:
         """Make a ticket, in place of a timer. False where one is live already."""

@@ -8,33 +8,45 @@ from core.ports.doorbell import Doorbell, Topic
 
 _log = logging.getLogger("sidestep.stores.doorbell")
 
+_Ring = Callable[[str], None]
+_Subject = tuple[Topic, str | None]
+"""What is listened to: a topic, of one execution or of all."""
+
 
 class InProcessDoorbell(Doorbell):
     """Calls its listeners in the order in which they came. Use it on the event loop's thread only."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self._listeners: dict[Topic, dict[int, Callable[[str], None]]] = {topic: {} for topic in Topic}
+        self._listeners: dict[_Subject, dict[int, _Ring]] = {}
         # Rung many times a second and changed seldom, so rings walk a copy that is made at a change.
-        self._rung: dict[Topic, tuple[Callable[[str], None], ...]] = dict.fromkeys(Topic, ())
+        self._rung: dict[_Subject, tuple[_Ring, ...]] = {}
 
-    def subscribe(self, topic: Topic, ring: Callable[[str], None]) -> Callable[[], None]:
+    def subscribe(self, topic: Topic, ring: _Ring, execution_id: str | None = None) -> Callable[[], None]:
         """Have `ring(execution_id)` called for each ring of `topic` until the returned callable is called."""
-        number = next(self._numbers)
-        listeners = self._listeners[topic]
-        listeners[number] = ring
-        self._rung[topic] = tuple(listeners.values())
+        number, subject = next(self._numbers), (topic, execution_id)
+        self._listeners.setdefault(subject, {})[number] = ring
+        self._copy(subject)
 
         def end() -> None:
-            listeners.pop(number, None)
-            self._rung[topic] = tuple(listeners.values())
+            self._listeners.get(subject, {}).pop(number, None)
+            self._copy(subject)
 
         return end
 
     def ring(self, topic: Topic, execution_id: str) -> None:
         """Tell every listener. One that raises is logged: it must not undo what it is told about."""
-        for listener in self._rung[topic]:
-            try:
-                listener(execution_id)
-            except Exception:  # noqa: BLE001 - a listener is a stranger; the write it hears of has happened
-                _log.exception("a listener of %s failed for %s", topic.value, execution_id)
+        for subject in ((topic, None), (topic, execution_id)):
+            for listener in self._rung.get(subject, ()):
+                try:
+                    listener(execution_id)
+                except Exception:  # noqa: BLE001 - a listener is a stranger; the write it hears of has happened
+                    _log.exception("a listener of %s failed for %s", topic.value, execution_id)
+
+    def _copy(self, subject: _Subject) -> None:
+        listeners = self._listeners.get(subject)
+        if listeners:
+            self._rung[subject] = tuple(listeners.values())
+        else:
+            self._listeners.pop(subject, None)
+            self._rung.pop(subject, None)

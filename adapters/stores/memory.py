@@ -32,7 +32,9 @@ from core.ports.store import (
     Message,
     NewExecution,
     Page,
+    Reconciled,
     Record,
+    Renewed,
     Snapshot,
     Store,
     Summary,
@@ -92,6 +94,11 @@ class MemoryStore(Store):
         self._workflows: dict[str, list[WorkflowVersion]] = {}
         self._facts: dict[str, bytes] = {}
 
+    @property
+    def shards(self) -> int:
+        """One."""
+        return 1
+
     async def open(self) -> None:
         """Free every ticket: whoever owned one is gone."""
         self._desk = Desk(self._clock, Timers())
@@ -136,17 +143,23 @@ class MemoryStore(Store):
         self.doorbell.ring(Topic.WORK, new.execution_id)
         return Created(new.execution_id, fresh=True)
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
-        """As the port says."""
+    async def claim(
+        self,
+        owner: str,
+        limit: int,
+        lease_seconds: float,
+        wait_seconds: float = 0.0,  # noqa: ARG002 - the doorbell rings for every ticket, so nobody waits here
+    ) -> Claims:
+        """As the port says; it returns at once."""
         self._check_open()
         self._desk.ring_timers()
         claims = self._desk.claim(owner, limit, lease_seconds)
         return Claims(claims, self._desk.timers.next_ms())
 
-    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> tuple[Claim, ...]:
+    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> Renewed:
         """As the port says; a lapsed claim that nobody took is renewed."""
         self._check_open()
-        return self._desk.renew(claims, lease_seconds)
+        return Renewed(self._desk.renew(claims, lease_seconds))
 
     async def give_back(self, claim: Claim) -> None:
         """As the port says."""
@@ -198,14 +211,14 @@ class MemoryStore(Store):
             self.doorbell.ring(Topic.JOURNAL, commit.execution_id)
         return Committed(inbox=bool(execution.inbox), released=execution.released)
 
-    async def deliver(self, execution_id: str, message: Message) -> bool:
+    async def deliver(self, execution_id: str, message: Message, *, revive: bool = False) -> bool:
         """As the port says; a message that was had before is no error, even where the execution ended."""
         execution = self._get(execution_id)
         data = rules.encode_message(message)
         rules.check_text(message.message_id)
         if message.message_id in execution.had:
             return False
-        if execution.summary.status in TERMINAL:
+        if execution.summary.status in TERMINAL and not revive:
             raise rules.has_ended(execution_id, execution.summary.status)
         execution.had.add(message.message_id)
         execution.inbox[message.message_id] = data
@@ -261,7 +274,30 @@ class MemoryStore(Store):
         self._check_open()
         return {status: count for status, count in self._counts.items() if count}
 
-    async def definition(self, digest: str) -> bytes:
+    async def remove(self, execution_id: str) -> bool:
+        """As the port says."""
+        self._check_open()
+        execution = self._executions.get(execution_id)
+        if execution is None:
+            return False
+        status = execution.summary.status
+        if status not in TERMINAL or execution.inbox or execution.hold is not Hold.NONE:
+            raise rules.is_live(execution_id, status)
+        del self._executions[execution_id]
+        del self._ids[bisect.bisect_left(self._ids, execution_id)]
+        self._counts[status] -= 1
+        self._desk.forget(execution_id)
+        digest = execution.new.digest
+        registered = (version.digest for versions in self._workflows.values() for version in versions)
+        if digest not in registered and all(one.new.digest != digest for one in self._executions.values()):
+            del self._definitions[digest]
+        return True
+
+    async def definition(
+        self,
+        digest: str,
+        execution_id: str | None = None,  # noqa: ARG002 - there is one place to look
+    ) -> bytes:
         """As the port says."""
         self._check_open()
         found = self._definitions.get(digest)
@@ -323,6 +359,20 @@ class MemoryStore(Store):
         """As the port says."""
         self._check_open()
         return self._facts.get(key)
+
+    async def reconcile(self, cursor: str | None, limit: int) -> Reconciled:  # noqa: ARG002 - see below
+        """Nothing can be out of step: nobody else reaches this object."""
+        self._check_open()
+        return Reconciled(None)
+
+    async def lead(self, duty: str, owner: str, seconds: float) -> bool:
+        """As the port says."""
+        self._check_open()
+        return self._desk.lead(duty, owner, seconds)
+
+    def full(self) -> str | None:
+        """Never."""
+        return None
 
     def _check_open(self) -> None:
         if not self._open:

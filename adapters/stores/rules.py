@@ -4,6 +4,7 @@ import json
 
 from core.errors import (
     ExecutionEnded,
+    ExecutionLive,
     ExecutionNotFound,
     IdempotencyConflict,
     InvalidInput,
@@ -48,6 +49,13 @@ def key_conflict(idempotency: Idempotency) -> IdempotencyConflict:
 def has_ended(execution_id: str, status: str) -> ExecutionEnded:
     """The error for a message to an execution that takes none any more."""
     return ExecutionEnded(f"execution {execution_id!r} has ended ({status}) and takes no more messages")
+
+
+def is_live(execution_id: str, status: str) -> ExecutionLive:
+    """The error for the removal of an execution that something may happen to yet."""
+    return ExecutionLive(
+        f"execution {execution_id!r} has not ended ({status}), or a message waits for it; cancel it first"
+    )
 
 
 def not_owner(commit: Commit, version: int) -> NotOwner:

@@ -39,7 +39,9 @@ from core.ports.store import (
     Message,
     NewExecution,
     Page,
+    Reconciled,
     Record,
+    Renewed,
     Snapshot,
     Store,
     WorkflowVersion,
@@ -90,6 +92,11 @@ class SqliteStore(Store):
         self._reader: Worker | None = None
         self._opening = asyncio.Lock()
 
+    @property
+    def shards(self) -> int:
+        """One."""
+        return 1
+
     async def open(self) -> None:
         """Lock the file, make or check its schema, and free every ticket.
 
@@ -125,8 +132,16 @@ class SqliteStore(Store):
         )
         return await self._write(run, partial(self._created, new))
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
-        """As the port says. Nothing is written; the disk is read only when the nearest timers are used up."""
+    async def claim(
+        self,
+        owner: str,
+        limit: int,
+        lease_seconds: float,
+        wait_seconds: float = 0.0,  # noqa: ARG002 - the doorbell rings for every ticket, so nobody waits here
+    ) -> Claims:
+        """As the port says, at once. Nothing is written; the disk is read only when the nearest timers are
+        used up.
+        """
         self._check_open()
         desk = self._desk
         claims: tuple[Claim, ...] = ()
@@ -146,10 +161,10 @@ class SqliteStore(Store):
                     desk.give_back(claim)
                 raise
 
-    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> tuple[Claim, ...]:
+    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> Renewed:
         """As the port says; a lapsed claim that nobody took is renewed."""
         self._check_open()
-        return self._desk.renew(claims, lease_seconds)
+        return Renewed(self._desk.renew(claims, lease_seconds))
 
     async def give_back(self, claim: Claim) -> None:
         """As the port says."""
@@ -169,7 +184,7 @@ class SqliteStore(Store):
         done = await self._write(run, partial(self._committed, commit, ticket))
         return Committed(inbox=done.inbox, released=done.released)
 
-    async def deliver(self, execution_id: str, message: Message) -> bool:
+    async def deliver(self, execution_id: str, message: Message, *, revive: bool = False) -> bool:
         """As the port says; a message that was had before is no error, even where the execution ended."""
         self._check_open()
         run = partial(
@@ -177,6 +192,7 @@ class SqliteStore(Store):
             execution_id=execution_id,
             message_id=message.message_id,
             data=rules.encode_message(message),
+            revive=revive,
         )
         delivered: sqlite_writes.Delivered = await self._write(run, partial(self._delivered, execution_id))
         return delivered.fresh
@@ -212,7 +228,16 @@ class SqliteStore(Store):
         self._check_open()
         return {status: count for status, count in self._counts.items() if count}
 
-    async def definition(self, digest: str) -> bytes:
+    async def remove(self, execution_id: str) -> bool:
+        """As the port says."""
+        run = partial(sqlite_writes.remove, execution_id=execution_id)
+        return await self._write(run, partial(self._removed, execution_id)) is not None
+
+    async def definition(
+        self,
+        digest: str,
+        execution_id: str | None = None,  # noqa: ARG002 - there is one place to look
+    ) -> bytes:
         """As the port says."""
         return await self._read(partial(sqlite_reads.definition, digest=digest))
 
@@ -250,6 +275,22 @@ class SqliteStore(Store):
         """As the port says."""
         return await self._read(partial(sqlite_reads.get_fact, key=key))
 
+    async def reconcile(self, cursor: str | None, limit: int) -> Reconciled:
+        """As the port says. Timers are read from their index, so they cannot be missing."""
+        mended: list[str] = []
+        run = partial(sqlite_writes.reconcile, after=cursor or "", limit=limit)
+        _, onward = await self._write(run, partial(self._reconciled, mended))
+        return Reconciled(onward, tuple(mended))
+
+    async def lead(self, duty: str, owner: str, seconds: float) -> bool:
+        """As the port says."""
+        self._check_open()
+        return self._desk.lead(duty, owner, seconds)
+
+    def full(self) -> str | None:
+        """Never known ahead: a full disk shows at the write."""
+        return None
+
     # What the event loop does once an act was decided, in the order of the acts.
 
     def _created(self, new: NewExecution, created: Created | None) -> None:
@@ -277,6 +318,17 @@ class SqliteStore(Store):
             if self._desk.issue(execution_id, delivered.epoch):
                 self.doorbell.ring(Topic.WORK, execution_id)
             self.doorbell.ring(Topic.INBOX, execution_id)
+
+    def _removed(self, execution_id: str, status: str | None) -> None:
+        if status is not None:
+            self._counts[status] -= 1
+            self._desk.forget(execution_id)
+
+    def _reconciled(self, mended: list[str], answer: tuple[list[tuple[str, int]], str | None] | None) -> None:
+        for execution_id, epoch in answer[0] if answer is not None else ():
+            if self._desk.issue(execution_id, epoch):
+                mended.append(execution_id)
+                self.doorbell.ring(Topic.WORK, execution_id)
 
     def _refilled(self, horizon: Key, answer: tuple[list[Due], bool] | None) -> None:
         if answer is not None:

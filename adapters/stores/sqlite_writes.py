@@ -164,7 +164,9 @@ def commit(cursor: apsw.Cursor, wanted: Commit, *, owned: bool) -> Done:
     return Done(bool(inbox), released, status, summary.status)
 
 
-def deliver(cursor: apsw.Cursor, execution_id: str, message_id: str, data: bytes) -> Delivered:
+def deliver(
+    cursor: apsw.Cursor, execution_id: str, message_id: str, data: bytes, *, revive: bool
+) -> Delivered:
     """Put an encoded message into an inbox."""
     row = cursor.execute(
         "SELECT n, status, epoch, hold FROM executions WHERE execution_id = ?", (execution_id,)
@@ -175,7 +177,7 @@ def deliver(cursor: apsw.Cursor, execution_id: str, message_id: str, data: bytes
     had = cursor.execute("SELECT 1 FROM messages WHERE n = ? AND message_id = ?", (n, message_id))
     if had.fetchone() is not None:
         return Delivered(fresh=False, epoch=epoch)
-    if status in TERMINAL:
+    if status in TERMINAL and not revive:
         raise rules.has_ended(execution_id, status)
     cursor.execute("INSERT INTO messages (n, message_id, data) VALUES (?, ?, ?)", (n, message_id, data))
     if hold == "ticket":
@@ -185,6 +187,51 @@ def deliver(cursor: apsw.Cursor, execution_id: str, message_id: str, data: bytes
             "UPDATE executions SET inbox = inbox + 1, hold = 'ticket', wake_at_ms = NULL WHERE n = ?", (n,)
         )
     return Delivered(fresh=True, epoch=epoch)
+
+
+def remove(cursor: apsw.Cursor, execution_id: str) -> str | None:
+    """Take an ended execution away, and its definition with the last one. The status it had, or None."""
+    row = cursor.execute(
+        "SELECT n, status, hold, inbox, digest, workflow_id FROM executions WHERE execution_id = ?",
+        (execution_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    n, status, hold, inbox, digest, workflow_id = row
+    if status not in TERMINAL or inbox or hold != "none":
+        raise rules.is_live(execution_id, status)
+    for table in ("journal", "messages", "snapshots", "executions"):
+        cursor.execute(f"DELETE FROM {table} WHERE n = ?", (n,))  # noqa: S608 - one of the four names above
+    # A digest fixes the workflow's id, and that has an index.
+    cursor.execute(
+        "DELETE FROM definitions WHERE digest = ?1 AND NOT EXISTS "
+        "(SELECT 1 FROM executions WHERE workflow_id = ?2 AND digest = ?1) AND NOT EXISTS "
+        "(SELECT 1 FROM workflows WHERE workflow_id = ?2 AND digest = ?1)",
+        (digest, workflow_id),
+    )
+    return str(status)
+
+
+def reconcile(cursor: apsw.Cursor, after: str, limit: int) -> tuple[list[tuple[str, int]], str | None]:
+    """Of the next executions, those that have something to do, with their epochs; and where to go on.
+
+    One whose inbox holds a message while nothing holds it is given its ticket back.
+    """
+    rows: list[Any] = cursor.execute(
+        "SELECT execution_id, epoch, hold, inbox FROM executions WHERE execution_id > ? "
+        "ORDER BY execution_id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    held = []
+    for execution_id, epoch, hold, inbox in rows:
+        if hold != "ticket" and inbox:
+            cursor.execute(
+                "UPDATE executions SET hold = 'ticket', wake_at_ms = NULL WHERE execution_id = ?",
+                (execution_id,),
+            )
+        if hold == "ticket" or inbox:
+            held.append((execution_id, epoch))
+    return held, rows[-1][0] if len(rows) == limit else None
 
 
 def save_snapshot(cursor: apsw.Cursor, execution_id: str, snapshot: Snapshot) -> None:

@@ -17,11 +17,14 @@ class Definitions:
         self._size = 0
         self._kept: OrderedDict[str, Workflow] = OrderedDict()
 
-    async def get(self, digest: str) -> Workflow:
-        """The workflow. Raises WorkflowNotFound, and InvalidDefinition for one of a newer program."""
+    async def get(self, digest: str, execution_id: str | None = None) -> Workflow:
+        """The workflow, which that execution was created with (None: a registered one).
+
+        Raises WorkflowNotFound, and InvalidDefinition for one of a newer program.
+        """
         kept = self._kept.get(digest)
         if kept is None:
-            kept = parse_stored(await self._store.definition(digest))
+            kept = parse_stored(await self._store.definition(digest, execution_id))
             self.remember(kept)
         else:
             self._kept.move_to_end(digest)

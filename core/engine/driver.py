@@ -29,7 +29,7 @@ from core.machine.state import State
 from core.machine.tasks import Send
 from core.ports.clock import Clock
 from core.ports.health import HealthBoard
-from core.ports.store import Batch, Claim, Commit, Committed, Message, Snapshot, Store, Summary
+from core.ports.store import Batch, Claim, Commit, Committed, Loaded, Message, Snapshot, Store, Summary
 
 log = logging.getLogger("sidestep.engine")
 
@@ -75,8 +75,10 @@ class Driver:
         board: HealthBoard,
         clock: Clock,
         settings: EngineSettings,
+        loaded: Loaded | None = None,
     ) -> None:
         self.claim = claim
+        self._loaded = loaded
         self.draining = False
         self.releasing = False
         self._owner = owner
@@ -107,7 +109,9 @@ class Driver:
 
     async def _drive(self) -> None:
         execution_id = self.claim.execution_id
-        loaded = await self._persist(lambda: self._store.load(execution_id))
+        loaded, self._loaded = self._loaded, None
+        if loaded is None:
+            loaded = await self._persist(lambda: self._store.load(execution_id))
         state = await self._persist(lambda: rebuild(self._store, execution_id, loaded, self._definitions))
         self._snapshot_at = state.version
         facts: Sequence[ev.AnyEvent | _Answer] = _interruptions(state, self._clock.now_ms())
@@ -146,10 +150,10 @@ class Driver:
         """
         if self.claim.lease_until - self._clock.monotonic() > self._lease / 5:
             return
-        kept = await self._persist(lambda: self._store.renew((self.claim,), self._lease))
-        if not kept:
+        renewed = await self._persist(lambda: self._store.renew((self.claim,), self._lease))
+        if not renewed.claims:
             raise LeaseLost(self.claim.execution_id)
-        self.claim = kept[0]
+        self.claim = renewed.claims[0]
 
     def _step(
         self, state: State, facts: Sequence[ev.AnyEvent | _Answer], messages: tuple[Message, ...]

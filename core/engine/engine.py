@@ -16,7 +16,7 @@ from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.health import HealthBoard
 from core.ports.provider import Provider
-from core.ports.store import Claim, Store
+from core.ports.store import Claim, Loaded, Store
 
 log = logging.getLogger("sidestep.engine")
 
@@ -94,13 +94,13 @@ class Engine:
         next_timer_ms = None
         if room > 0:
             try:
-                taken = await self._store.claim(self.owner, room, self._settings.lease)
+                taken = await self._store.claim(self.owner, room, self._settings.lease, self._settings.poll)
             except StoreUnavailable as error:
                 log.warning("the store is away (%s); no work can be claimed", error)
             else:
                 for claim in taken.claims:
-                    self._start(claim)
-                if len(taken.claims) == room:
+                    self._start(claim, taken.journals.get(claim.execution_id))
+                if taken.waited or len(taken.claims) == room:
                     # There may be more; let what was just claimed run first.
                     await asyncio.sleep(0)
                     return
@@ -118,7 +118,7 @@ class Engine:
         finally:
             await _cancelled([pause, rung])
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, loaded: Loaded | None) -> None:
         former = self._tasks.get(claim.execution_id)
         if former is not None:
             # Our own lease lapsed and the claim came back to us: the newer epoch drives.
@@ -132,6 +132,7 @@ class Engine:
             self._board,
             self._clock,
             self._settings,
+            loaded,
         )
         self._drivers[claim.execution_id] = driver
         self._tasks[claim.execution_id] = asyncio.create_task(self._drive(claim.execution_id, driver))
@@ -170,11 +171,14 @@ class Engine:
         except StoreError as error:
             log.warning("leases could not be renewed: %s", error)
             return
-        kept = {claim.execution_id: claim for claim in renewed}
+        kept = {claim.execution_id: claim for claim in renewed.claims}
         for execution_id, driver in held.items():
             claim = kept.get(execution_id)
             if claim is not None and claim.epoch == driver.claim.epoch:
                 driver.claim = claim
+                if execution_id in renewed.mail:
+                    # Its ring was missed, or is on its way.
+                    driver.ring()
             elif self._drivers.get(execution_id) is driver and not driver.releasing:
                 log.warning("the lease of execution %s was lost", execution_id)
                 self._tasks[execution_id].cancel()

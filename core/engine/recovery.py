@@ -17,7 +17,7 @@ async def rebuild(store: Store, execution_id: str, loaded: Loaded, definitions: 
     Raises JournalUnreadable where it was written by a newer program or is damaged, WorkflowNotFound where
     the definition is missing.
     """
-    workflow = await definitions.get(loaded.digest)
+    workflow = await definitions.get(loaded.digest, execution_id)
     state, batches = blank(execution_id, workflow), loaded.batches
     kept = loaded.snapshot
     if kept is not None:

@@ -18,8 +18,14 @@ class Doorbell(Protocol):
     slowly besides.
     """
 
-    def subscribe(self, topic: Topic, ring: Callable[[str], None]) -> Callable[[], None]:
+    def subscribe(
+        self, topic: Topic, ring: Callable[[str], None], execution_id: str | None = None
+    ) -> Callable[[], None]:
         """Have `ring(execution_id)` called, on the event loop, for each ring of `topic`.
+
+        Whoever wants to hear of one execution only says which: a host that many processes share carries
+        those rings alone. Without an id, rings of JOURNAL from other processes may be missing, and those of
+        INBOX are of the executions that this process owns.
 
         The callback must be quick and must not raise. Returns what ends the subscription.
         """

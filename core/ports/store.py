@@ -5,6 +5,7 @@ listings show. Every method may raise StoreUnavailable, after which nothing is k
 caller reads again, or repeats it with the same ids, which changes nothing a second time.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -81,6 +82,28 @@ class Claims(msgspec.Struct, frozen=True):
 
     claims: tuple[Claim, ...]
     next_timer_ms: int | None
+    journals: Mapping[str, "Loaded"] = {}
+    """By execution id, what `load` would return, where the host read it in the act of handing out: an owner
+    needs it at once, and from then on nobody else appends.
+    """
+    waited: bool = False
+    """Whether the host waits for tickets itself: then there is no need to wait before asking again."""
+
+
+class Renewed(msgspec.Struct, frozen=True):
+    """The claims that were prolonged. Where rings of the doorbell can be missed, `mail` names those of their
+    executions that have messages in their inboxes.
+    """
+
+    claims: tuple[Claim, ...]
+    mail: frozenset[str] = frozenset()
+
+
+class Reconciled(msgspec.Struct, frozen=True):
+    """Where to go on (None: all were looked at), and the executions that were mended."""
+
+    cursor: str | None
+    mended: tuple[str, ...] = ()
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +208,13 @@ class Store(Protocol):
 
     doorbell: Doorbell
 
+    @property
+    def shards(self) -> int:
+        """Over how many shards executions are spread; known once the store is open. The id of an execution
+        names its shard (`core.engine.ids`).
+        """
+        ...
+
     async def open(self) -> None:
         """Make ready. Raises StoreInUse or StoreMismatch, each in one sentence that says what to do."""
         ...
@@ -198,19 +228,25 @@ class Store(Protocol):
         act, and durably: after the return it is not lost (to the degree that the host promises).
 
         The same idempotency key and fingerprint returns the first execution; another fingerprint raises
-        IdempotencyConflict. The same execution id again returns it, not fresh.
+        IdempotencyConflict. The same execution id again returns it, not fresh. A key is looked up in the
+        shard of the execution's id only, so whoever makes the id derives the shard from caller and key.
+        Raises StoreFull where room must be kept for the commits of what was accepted before.
         """
         ...
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
-        """Hand out up to `limit` executions that have a ticket and no living owner, oldest ticket first, and
-        those whose timer is due. Each gets a new epoch, higher than every one before, so that commits of
-        earlier owners are refused from now on.
+    async def claim(self, owner: str, limit: int, lease_seconds: float, wait_seconds: float = 0.0) -> Claims:
+        """Hand out up to `limit` executions that have a ticket and no living owner, oldest ticket of a shard
+        first, and those whose timer is due. Each gets a new epoch, higher than every one before, so that
+        commits of earlier owners are refused from now on.
+
+        Where there is nothing to hand out, a host whose tickets do not ring this process's doorbell waits
+        for one, for `wait_seconds` at most; others return at once. The call is not to be cancelled while it
+        waits: what is handed out at that moment would stay unclaimed for a lease.
         """
         ...
 
-    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> tuple[Claim, ...]:
-        """Prolong leases. Returns the renewed claims; the ones that are missing were lost."""
+    async def renew(self, claims: tuple[Claim, ...], lease_seconds: float) -> Renewed:
+        """Prolong leases. The claims that are missing from the answer were lost."""
         ...
 
     async def give_back(self, claim: Claim) -> None:
@@ -234,12 +270,12 @@ class Store(Protocol):
         """
         ...
 
-    async def deliver(self, execution_id: str, message: Message) -> bool:
+    async def deliver(self, execution_id: str, message: Message, *, revive: bool = False) -> bool:
         """Put a message into the inbox and, in the same act, make a ticket where none is live.
 
         Returns False for a message id that this execution has had before (nothing changes), even where it
-        has ended since. Raises ExecutionNotFound, ExecutionEnded where the status is terminal, and
-        InvalidInput for a body that is not JSON.
+        has ended since. Raises ExecutionNotFound, ExecutionEnded where the status is terminal and `revive`
+        is not set, and InvalidInput for a body that is not JSON.
         """
         ...
 
@@ -269,8 +305,20 @@ class Store(Protocol):
         """How many executions there are of each status (a status without any may be missing)."""
         ...
 
-    async def definition(self, digest: str) -> bytes:
-        """The canonical definition. Raises WorkflowNotFound."""
+    async def remove(self, execution_id: str) -> bool:
+        """Remove an execution that has ended and everything of it, as one act: record, journal, inbox,
+        snapshot, its place in lists and counts. Its idempotency record stays until it expires, and names an
+        execution that is gone. A definition goes with the last execution that uses it and no workflow.
+
+        Returns False where there is no such execution (any more). Raises ExecutionLive where its status is
+        not terminal or a message waits for it.
+        """
+        ...
+
+    async def definition(self, digest: str, execution_id: str | None = None) -> bytes:
+        """The canonical definition that an execution was created with. A host that is spread over machines
+        looks where that execution is; without one, among registered workflows. Raises WorkflowNotFound.
+        """
         ...
 
     async def put_workflow(
@@ -297,4 +345,24 @@ class Store(Protocol):
 
     async def get_fact(self, key: str) -> bytes | None:
         """What `put_fact` kept, or None."""
+        ...
+
+    async def reconcile(self, cursor: str | None, limit: int) -> Reconciled:
+        """Look at the next `limit` executions at most after `cursor` (None: from the beginning), and make a
+        ticket for each that claims to be held by a ticket, a timer or a message, while there is none.
+
+        No act of a store leaves such a thing; an operator's accident (a key deleted by hand, a restored
+        backup) can.
+        """
+        ...
+
+    async def lead(self, duty: str, owner: str, seconds: float) -> bool:
+        """Whether `owner` has the duty for the next `seconds`: nobody else has it, or it has it already.
+
+        It spares work that all would do alike; nothing relies on there being one leader only.
+        """
+        ...
+
+    def full(self) -> str | None:
+        """Why creations are refused for lack of room, in a sentence; None while there is room."""
         ...

@@ -39,9 +39,9 @@ class Breaking(MemoryStore):
         self._maybe("create")
         return await super().create(new)
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
+    async def claim(self, owner: str, limit: int, lease_seconds: float, wait_seconds: float = 0.0) -> Claims:
         self._maybe("claim")
-        return await super().claim(owner, limit, lease_seconds)
+        return await super().claim(owner, limit, lease_seconds, wait_seconds)
 
     async def get(self, execution_id: str) -> Record:
         self._maybe("get")

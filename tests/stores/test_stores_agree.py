@@ -182,7 +182,7 @@ class StoresAgree(RuleBasedStateMachine):
     @rule(data=st.data(), lease=st.sampled_from([1.0, 5.0]))
     def renew(self, data: st.DataObject, lease: float) -> None:
         claims = data.draw(st.lists(st.sampled_from(self.claims[-6:]), max_size=3)) if self.claims else []
-        for claim in self.both(lambda store: store.renew(tuple(claims), lease)):
+        for claim in self.both(lambda store: store.renew(tuple(claims), lease)).claims:
             assert self.live[claim.execution_id].epoch == claim.epoch
             self.live[claim.execution_id] = claim
 

@@ -14,8 +14,9 @@ from core.testing.contracts.store_claims import ClaimsContract
 from core.testing.contracts.store_creation import CreationContract
 from core.testing.contracts.store_journal import JournalContract
 from core.testing.contracts.store_lists import ListsContract
+from core.testing.contracts.store_removal import RemovalContract
 
 
 @pytest.mark.asyncio
-class StoreContract(CreationContract, ClaimsContract, JournalContract, ListsContract):
+class StoreContract(CreationContract, ClaimsContract, JournalContract, ListsContract, RemovalContract):
     """Every sentence of `core.ports.store`, as a test."""

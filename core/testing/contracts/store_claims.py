@@ -55,7 +55,7 @@ class ClaimsContract(StoreBase):
         claim = await self.claim_one(store)
         for _ in range(3):
             await self.pass_time(clock, 6)
-            (claim,) = await store.renew((claim,), self.lease)
+            (claim,) = (await store.renew((claim,), self.lease)).claims
         assert await self.claim_all(store, "other") == ()
         assert claim.lease_until == pytest.approx(clock.monotonic() + self.lease, abs=self.unit)
         await self.pass_time(clock, 10.5)
@@ -70,11 +70,11 @@ class ClaimsContract(StoreBase):
         stranger = Claim("no such", 1, fourth.lease_until)
         wrong = Claim(fourth.execution_id, fourth.epoch - 1, fourth.lease_until)
         renewed = await store.renew((first, second, third, stranger, wrong), self.lease)
-        assert [claim.execution_id for claim in renewed] == ["x1"]
+        assert [claim.execution_id for claim in renewed.claims] == ["x1"]
         await self.pass_time(clock, 10.5)
         taken = await self.claim_all(store, "other")
         assert {claim.execution_id for claim in taken} == {"x1", "x3", "x4"}
-        assert await store.renew((first, fourth), self.lease) == ()
+        assert (await store.renew((first, fourth), self.lease)).claims == ()
 
     async def test_a_lapsed_claim_that_nobody_took_can_be_renewed(
         self, store: Store, clock: ManualClock
@@ -82,7 +82,7 @@ class ClaimsContract(StoreBase):
         await store.create(new("x1"))
         claim = await self.claim_one(store)
         await self.pass_time(clock, 11)
-        assert len(await store.renew((claim,), self.lease)) == 1
+        assert len((await store.renew((claim,), self.lease)).claims) == 1
         assert await self.claim_all(store, "other") == ()
 
     async def test_a_claim_given_back_goes_to_the_next_who_asks(self, store: Store) -> None:
