@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.clock import SystemClock
+from adapters.clock import HostClock, SystemClock
 from core.testing.clock import ManualClock
 
 
@@ -105,3 +105,46 @@ async def test_a_cancelled_sleeper_is_no_sleeper() -> None:
 def test_a_clock_does_not_go_backwards() -> None:
     with pytest.raises(ValueError, match="backwards"):
         ManualClock().advance(-1)
+
+
+def test_the_first_word_of_a_host_sets_the_clock() -> None:
+    clock = HostClock()
+    clock.follow(1_000_000, clock.monotonic())
+    assert 1_000_000 <= clock.now_ms() < 1_000_000 + 5_000
+
+
+def test_a_slow_answer_was_true_half_way() -> None:
+    clock = HostClock()
+    clock.follow(1_000_000, clock.monotonic() - 60)
+    assert 1_030_000 <= clock.now_ms() < 1_035_000
+
+
+async def test_a_host_whose_clock_jumps_moves_time_by_a_hundredth_at_most_and_never_back() -> None:
+    for jump in (3_600_000, -3_600_000):
+        clock = HostClock()
+        host, began = 10_000_000, clock.monotonic()
+        clock.follow(host, began)
+        before = clock.now_ms()
+        last = before
+        while (ran := clock.monotonic() - began) < 0.2:
+            clock.follow(host + jump + int(ran * 1000), clock.monotonic())
+            now = clock.now_ms()
+            assert now >= last
+            last = now
+            await clock.sleep(0.005)
+        ran = clock.monotonic() - began
+        assert abs(clock.now_ms() - before - ran * 1000) <= ran * 1000 * 0.011 + 3
+
+
+async def test_a_drift_is_made_good() -> None:
+    clock = HostClock()
+    began = clock.monotonic()
+
+    def host() -> int:
+        return 10_000_004 + int((clock.monotonic() - began) * 1000)
+
+    clock.follow(10_000_000, began)
+    while host() - clock.now_ms() > 2 and clock.monotonic() - began < 20:
+        clock.follow(host(), clock.monotonic())
+        await clock.sleep(0.01)
+    assert 0 <= host() - clock.now_ms() <= 2
