@@ -11,7 +11,7 @@ from core.engine.attempts import Attempts
 from core.engine.definitions import Definitions
 from core.engine.driver import Driver, LeaseLost
 from core.engine.settings import EngineSettings
-from core.errors import StoreError, StoreUnavailable
+from core.errors import JournalUnreadable, StoreError, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.health import HealthBoard
@@ -142,6 +142,9 @@ class Engine:
             await driver.run()
         except LeaseLost:
             log.warning("execution %s has another owner now; it was let go", execution_id)
+        except JournalUnreadable as error:
+            # Its claim lapses, and a worker of the version that wrote it goes on.
+            log.warning("execution %s is left to a newer worker: %s", execution_id, error)
         except Exception:
             # Its claim lapses, and whoever takes it next tries again: no error of ours ends an execution.
             log.exception("execution %s cannot be driven; it is left until its lease lapses", execution_id)
