@@ -1,34 +1,17 @@
 """What became of every order: the journals, as the API tells them, against the clouds' own ledgers.
 
 - Lost: acknowledged to the client, and not completed.
-- Run twice: a step's idempotency key that ran more than once by the ledgers. It is explained where each run
-  is an attempt of the journal, no attempt ran twice, and every run but the one whose answer was used is
-  recorded as ambiguous (it may have run) or as the function's own error.
+- Run twice: a step's idempotency key that ran more than once by the ledgers, explained or not (`doubles`).
 - Unproven: a completed step whose key is in no ledger. There must be none.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cli import telling
 from cli.demo.board import Board, middle
-
-Run = Mapping[str, Any]
-View = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Double:
-    """A key that ran more than once: whose it is, where it ran, and how the journal explains that."""
-
-    execution_id: str
-    step_id: str
-    idempotency_key: str
-    ran: tuple[str, ...]
-    why: str
-    explained: bool
+from cli.demo.doubles import Double, Run, View, attempts_by_key, doubles, runs_by_key, unproven
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +60,7 @@ class Summary:
 def audit(board: Board, views: Mapping[str, View], runs: Sequence[Run], seconds: float) -> Summary:
     """Compare what was acknowledged with the executions (by id) and the ledgers."""
     completed = {name for name, view in views.items() if view.get("status") == "COMPLETED"}
-    by_key: defaultdict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        if run.get("idempotencyKey") and run.get("state") != "refused":
-            by_key[str(run["idempotencyKey"])].append(run)
-    attempts = _attempts(views.values())
+    by_key = runs_by_key(runs)
     return Summary(
         seconds=round(seconds, 1),
         submitted=board.submitted,
@@ -89,70 +68,14 @@ def audit(board: Board, views: Mapping[str, View], runs: Sequence[Run], seconds:
         completed=len(completed),
         failed_over=sum(bool(view.get("failedOver")) for view in views.values()),
         lost=tuple(sorted(set(board.acknowledged) - completed)),
-        run_twice=tuple(
-            _double(key, ran, attempts.get(key, ())) for key, ran in by_key.items() if len(ran) > 1
-        ),
-        unproven=tuple(sorted(_unproven(views.values(), by_key))),
+        run_twice=doubles(by_key, attempts_by_key(views.values())),
+        unproven=tuple(sorted(unproven(views.values(), by_key))),
         healthy_ms=board.healthy_median(),
         added_ms=board.added(),
         outages=_outages(board),
         ran=dict(Counter(str(run.get("provider")) for ran in by_key.values() for run in ran)),
         shown=_most_telling(views.values()),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    execution_id: str
-    step_id: str
-    call: Mapping[str, Any]
-
-
-def _attempts(views: Iterable[View]) -> dict[str, tuple[_Attempt, ...]]:
-    found: defaultdict[str, list[_Attempt]] = defaultdict(list)
-    for view in views:
-        for visit in view.get("steps") or ():
-            for call in visit.get("attempts") or ():
-                attempt = _Attempt(str(view["executionId"]), str(visit["stepId"]), call)
-                found[str(call["idempotencyKey"])].append(attempt)
-    return {key: tuple(attempts) for key, attempts in found.items()}
-
-
-def _double(key: str, ran: Sequence[Run], attempts: Sequence[_Attempt]) -> Double:
-    """A key that ran more than once, with the journal's explanation."""
-    recorded = {int(one.call["attempt"]): one.call for one in attempts}
-    # A ledger has the attempt's number as the function received it.
-    numbers = [int(run["attempt"] or 0) for run in ran]
-    known = all(number in recorded for number in numbers)
-    once = len(set(numbers)) == len(numbers)
-    extra = [recorded[number] for number in numbers if number in recorded and not _answered(recorded[number])]
-    told = len(extra) >= len(numbers) - 1 and all(_may_have_run(call) for call in extra)
-    why = "; ".join(telling.brief(call, proof=True).plain for call in extra)
-    first = attempts[0] if attempts else None
-    return Double(
-        execution_id=first.execution_id if first else "",
-        step_id=first.step_id if first else "",
-        idempotency_key=key,
-        ran=tuple(f"#{run['attempt']} {run['provider']}" for run in ran),
-        why=why or "the journal does not tell why",
-        explained=known and once and told,
-    )
-
-
-def _answered(call: Mapping[str, Any]) -> bool:
-    return call.get("status") == "COMPLETED"
-
-
-def _may_have_run(call: Mapping[str, Any]) -> bool:
-    return call.get("executed") in {"MAYBE", "YES"}
-
-
-def _unproven(views: Iterable[View], by_key: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    for view in views:
-        for visit in view.get("steps") or ():
-            answered = [call for call in visit.get("attempts") or () if _answered(call)]
-            if any(str(call["idempotencyKey"]) not in by_key for call in answered):
-                yield f"{view['executionId']} {visit['stepId']}"
 
 
 def _outages(board: Board) -> tuple[Outage, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 from rich.text import Text
 
 from cli.account import account
-from cli.demo.audit import Double, Summary
+from cli.demo.audit import Summary
 from cli.demo.board import Board
+from cli.demo.doubles import Double
 from cli.demo.screen import HEADINGS, milliseconds, signed
 from cli.output import on_line
 
