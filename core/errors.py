@@ -12,6 +12,7 @@
     │   ├── IdempotencyConflict  one key, two different requests
     │   ├── ExecutionEnded       nothing more can happen to this execution
     │   ├── ExecutionLive        what was asked needs an execution that has ended
+    │   ├── NotPossible          what was asked does not fit the execution's status
     │   └── VersionConflict      a workflow version that exists with another content
     ├── IllegalEvent             the machine was given an event that its state does not allow
     ├── JournalUnreadable        a journal of a newer version, or damaged
@@ -21,6 +22,7 @@
         │   └── StoreFull        no room: nothing was written
         ├── StoreInUse           another process has it
         ├── StoreMismatch        made by another version or with other settings
+        ├── PayloadNotFound      no payload has this key
         └── NotOwner             the claim lapsed; another owner may hold the execution
 
 A failure of a step is data (a name and a cause in the journal) and never an exception.
@@ -93,6 +95,10 @@ class ExecutionLive(Conflict):
     """What was asked needs an execution that has ended, and this one has not."""
 
 
+class NotPossible(Conflict):
+    """What was asked does not fit the execution's status; the message says which it has."""
+
+
 class VersionConflict(Conflict):
     """A version exists with another content; versions are immutable."""
 
@@ -127,6 +133,10 @@ class StoreInUse(StoreError):
 
 class StoreMismatch(StoreError):
     """The store was made by another version or with other settings. The message says what to do."""
+
+
+class PayloadNotFound(StoreError):
+    """The place of the payloads answers, and has none with this key."""
 
 
 class NotOwner(StoreError):

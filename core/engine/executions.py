@@ -1,4 +1,4 @@
-"""Executions as callers see them: created, shown, listed, watched, cancelled."""
+"""Executions as callers see them: created, shown, listed, watched, repeated. lifecycle.py has the rest."""
 
 import asyncio
 import hashlib
@@ -9,7 +9,8 @@ import msgspec
 
 from core.engine.definitions import Definitions
 from core.engine.driver import summarise
-from core.engine.ids import new_execution_id
+from core.engine.ids import any_shard, new_execution_id, shard_of
+from core.engine.lifecycle import LifeCycle
 from core.engine.settings import EngineSettings
 from core.engine.view import ExecutionView, HistoryEvent, tell, view_execution
 from core.engine.workflows import Workflows
@@ -18,10 +19,10 @@ from core.machine.events import WorkflowCreated
 from core.machine.evolve import evolve
 from core.machine.journal import Envelope, decode, encode
 from core.machine.state import blank
-from core.machine.transitions import TERMINAL
+from core.machine.transitions import PARKED, PAUSED, TERMINAL
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
-from core.ports.store import Batch, Created, Filter, Idempotency, Message, NewExecution, Page, Store
+from core.ports.store import Batch, Created, Filter, Idempotency, NewExecution, Page, Store
 
 POLL_SECONDS = 1.0
 """How long a missed doorbell can delay a watcher."""
@@ -29,8 +30,11 @@ POLL_SECONDS = 1.0
 PAGE = 500
 """How many events a watcher reads at once."""
 
+RESTING = TERMINAL | {PARKED, PAUSED}
+"""Where nothing moves until a person asks for it."""
 
-class Executions:
+
+class Executions(LifeCycle):
     """What the API and the command line do with executions. It drives none: an Engine does."""
 
     def __init__(
@@ -41,10 +45,8 @@ class Executions:
         clock: Clock,
         settings: EngineSettings | None = None,
     ) -> None:
-        self._store = store
-        self._definitions = definitions
+        super().__init__(store, definitions, clock)
         self._workflows = workflows
-        self._clock = clock
         self._settings = settings or EngineSettings()
 
     async def create(
@@ -62,8 +64,47 @@ class Executions:
         says `fingerprint`, or else the workflow and the input. Raises IdempotencyConflict where the key was
         used for another request, StoreUnavailable.
         """
+        return await self._create(
+            workflow, input_, caller, idempotency_key, fingerprint or _fingerprint(workflow, input_)
+        )
+
+    async def rerun(
+        self,
+        execution_id: str,
+        input_: Mapping[str, Json] | None = None,
+        *,
+        actor: str = "",
+        reason: str = "",
+        caller: str = "",
+        idempotency_key: str | None = None,
+    ) -> Created:
+        """A new execution of the same definition, with the same input unless another is given.
+
+        Its WORKFLOW_CREATED names the execution that it repeats, the actor and the reason; the first one is
+        left as it is, whatever its status. Keys work as for `create`. Raises ExecutionNotFound,
+        IdempotencyConflict.
+        """
+        state = await self._state(execution_id)
+        given = state.input if input_ is None else input_
+        fingerprint = _fingerprint(state.workflow, given, execution_id)
+        return await self._create(
+            state.workflow, given, caller, idempotency_key, fingerprint, (execution_id, actor, reason)
+        )
+
+    async def _create(
+        self,
+        workflow: Workflow,
+        input_: Mapping[str, Json],
+        caller: str,
+        key: str | None,
+        fingerprint: str,
+        rerun: tuple[str | None, str, str] = (None, "", ""),
+    ) -> Created:
         now = self._clock.now_ms()
-        execution_id = new_execution_id(now)
+        shards = self._store.shards
+        shard = any_shard(shards) if key is None else shard_of(caller, key, shards)
+        execution_id = new_execution_id(now, shard)
+        rerun_of, actor, reason = rerun
         created = WorkflowCreated(
             workflow_id=workflow.id,
             digest=workflow.digest,
@@ -71,14 +112,17 @@ class Executions:
             visit_budget=self._settings.visit_budget,
             deadline_at=None if workflow.timeout_ms is None else now + workflow.timeout_ms,
             caller=caller,
+            rerun_of=rerun_of,
+            actor=actor,
+            reason=reason,
         )
         envelope = Envelope(seq=1, at=now, epoch=0, actor=caller or "api", commit="create", events=(created,))
         idempotency = None
-        if idempotency_key is not None:
+        if key is not None:
             idempotency = Idempotency(
                 caller=caller,
-                key=idempotency_key,
-                fingerprint=fingerprint or _fingerprint(workflow, input_),
+                key=key,
+                fingerprint=fingerprint,
                 expires_at_ms=now + self._settings.idempotency_seconds * 1000,
             )
         new = NewExecution(
@@ -108,28 +152,14 @@ class Executions:
         events = [event for batch in batches for event in tell(decode(batch))]
         return [event for event in events if event.seq > after][:limit]
 
-    async def cancel(self, execution_id: str, *, actor: str = "", reason: str = "") -> bool:
-        """Ask for a stop; durable, and idempotent. False where that was asked before.
-
-        Raises ExecutionNotFound, ExecutionEnded.
-        """
-        message = Message(
-            message_id="cancel",
-            kind="cancel",
-            body={"reason": reason},
-            actor=actor,
-            sent_at_ms=self._clock.now_ms(),
-        )
-        return await self._store.deliver(execution_id, message)
-
     async def wait(self, execution_id: str, seconds: float) -> str:
-        """The status when it is terminal or PARKED, or after `seconds`. Raises ExecutionNotFound."""
+        """The status when it is terminal, PARKED or PAUSED, or after `seconds`. Raises ExecutionNotFound."""
         ends = self._clock.monotonic() + seconds
         with _Rings(self._store, execution_id) as rings:
             while True:
                 status = (await self._store.get(execution_id)).summary.status
                 left = ends - self._clock.monotonic()
-                if status in TERMINAL or status == "PARKED" or left <= 0:
+                if status in RESTING or left <= 0:
                     return status
                 await rings.next(min(left, POLL_SECONDS))
 
@@ -167,7 +197,7 @@ class _Rings:
         self._event = asyncio.Event()
 
     def __enter__(self) -> Self:
-        self._end = self._store.doorbell.subscribe(Topic.JOURNAL, self._ring)
+        self._end = self._store.doorbell.subscribe(Topic.JOURNAL, self._ring, self._execution_id)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,7 +217,8 @@ class _Rings:
         self._event.clear()
 
 
-def _fingerprint(workflow: Workflow, input_: Mapping[str, Json]) -> str:
-    """Identifies a request: what runs, and on what."""
-    body = msgspec.json.encode([workflow.digest, input_], order="deterministic")
+def _fingerprint(workflow: Workflow, input_: Mapping[str, Json], rerun_of: str | None = None) -> str:
+    """Identifies a request: what runs, on what, and which execution it repeats."""
+    named = [workflow.digest, input_] if rerun_of is None else [workflow.digest, input_, rerun_of]
+    body = msgspec.json.encode(named, order="deterministic")
     return hashlib.sha256(body).hexdigest()

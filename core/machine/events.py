@@ -19,7 +19,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 
 
 class WorkflowCreated(Event, frozen=True, kw_only=True, tag="WORKFLOW_CREATED"):
-    """The execution was accepted: from here on it is not lost."""
+    """The execution was accepted: from here on it is not lost.
+
+    A rerun names the execution that it repeats, and who asked for it, and why.
+    """
 
     workflow_id: str
     digest: str
@@ -27,6 +30,9 @@ class WorkflowCreated(Event, frozen=True, kw_only=True, tag="WORKFLOW_CREATED"):
     visit_budget: int
     deadline_at: int | None = None
     caller: str = ""
+    rerun_of: str | None = None
+    actor: str = ""
+    reason: str = ""
 
 
 class WorkflowStarted(Event, frozen=True, kw_only=True, tag="WORKFLOW_STARTED"):

@@ -107,6 +107,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     cancel: tuple[str, str] | None = None
     failed_over: bool = False
+    redrives: int = 0
     current_step: str | None = None
 
     @property
