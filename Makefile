@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup test lint types contracts unit demo serve bench lock clean
+.PHONY: help setup test lint types contracts unit demo serve bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -43,6 +43,9 @@ serve: $(READY)  ## the server on 127.0.0.1:3000, with the clouds on loopback
 
 bench: $(READY)  ## the table of benchmarks
 	$(BIN)/python -m benchmarks
+
+chaos: $(READY)  ## ten minutes of faults under load, and an audit (SEED=1)
+	$(BIN)/python -m chaos --minutes 10 --executions 20000 --workers 3 --apis 2 --seed $(or $(SEED),1)
 
 lock: $(READY)  ## solve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
