@@ -16,6 +16,7 @@ from api.bootstrap import build
 from api.edge import LOOPBACK_NAMES, Edge
 from api.limits import Limits
 from api.problems import Refusal, of_http, refusal_for
+from api.roles import Role
 from api.routes import events, executions, health, metrics, providers, workflows
 from api.runtime import Runtime
 from api.schemas.openapi import components
@@ -45,9 +46,15 @@ class Api(FastAPI):
         return super().openapi()
 
 
-def create_app(settings: Settings, runtime: Runtime | None = None, limits: Limits | None = None) -> Api:
+def create_app(
+    settings: Settings,
+    runtime: Runtime | None = None,
+    limits: Limits | None = None,
+    role: Role = Role.BOTH,
+) -> Api:
     """The application. A `runtime` that is given was started by the caller, who also stops it; otherwise
-    one is built from `settings`, and lives as long as the application runs.
+    one is built from `settings`, and lives as long as the application runs. That of a worker tells of its
+    health and takes no requests.
     """
 
     @asynccontextmanager
@@ -56,7 +63,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, limits: Limit
             app.state.runtime = runtime
             yield
             return
-        own = build(settings)
+        own = build(settings, role)
         await own.start()
         app.state.runtime = own
         try:
@@ -78,7 +85,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None, limits: Limit
     app.state.limits = limits
     app.state.streams = asyncio.Semaphore(limits.streams)
     app.state.waits = asyncio.Semaphore(limits.waits)
-    routers = [part.router for part in (executions, events, workflows, providers, health, metrics)]
+    parts = (executions, events, workflows, providers, health, metrics) if role.serves else (health, metrics)
+    routers = [part.router for part in parts]
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

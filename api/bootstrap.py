@@ -6,46 +6,82 @@ from adapters.clock import SystemClock
 from adapters.providers.build import build as build_providers
 from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
+from api.roles import Role
 from api.runtime import Runtime
-from api.settings import Settings
+from api.settings import RedisSection, Settings
 from core.engine.board import LocalBoard
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from core.ports.store import Store
 
 
-def build(settings: Settings) -> Runtime:
+def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
     """The services that `settings` describe, not yet started. Raises ConfigurationError."""
+    if role is not Role.BOTH:
+        check_shared(
+            settings.store, "An API without its own worker" if role.serves else "A worker of its own"
+        )
     clock = SystemClock()
-    store = open_store(settings.store, clock)
+    store = open_store(settings.store, clock, settings.redis)
     return Runtime(
         clock=clock,
         store=store,
         providers=build_providers(settings.providers.plain(), facts=store),
         board=LocalBoard(settings.providers.missing(), clock),
         settings=settings.engine(),
+        role=role,
     )
 
 
-def open_store(url: str, clock: Clock) -> Store:
-    """The store that `url` names, not yet open: `memory:` or `sqlite:PATH`. Raises ConfigurationError."""
+FOR_ONE = ("memory", "sqlite")
+"""The stores that one process has for itself."""
+
+
+def check_shared(url: str, why: str) -> None:
+    """Refuse a store that only one process can use; `why` says what needs more. Raises ConfigurationError."""
+    kind = url.partition(":")[0]
+    if kind in FOR_ONE:
+        raise ConfigurationError(
+            f"{why} needs a store that processes can share, and {kind!r} is for one process that is API and "
+            "worker in one; set SIDESTEP_STORE to 'redis://HOST:PORT', or run a plain 'sidestep serve'."
+        )
+
+
+def open_store(url: str, clock: Clock | None = None, settings: RedisSection | None = None) -> Store:
+    """The store that `url` names, not yet open: `memory:`, `sqlite:PATH`, or a Redis by one of the URLs that
+    docs/reference/stores.md lists. Raises ConfigurationError, and never repeats the URL.
+    """
+    clock = clock or SystemClock()
     kind, _, path = url.partition(":")
     match kind:
         case "memory" if not path:
             return MemoryStore(clock)
         case "sqlite" if _can_be_a_file(path):
             return SqliteStore(path, clock)
-        case "redis" | "rediss" | "unix":
-            raise ConfigurationError(
-                "The Redis store is not supported by this version; set SIDESTEP_STORE to 'sqlite:PATH' or "
-                "'memory:'."
-            )
+        case "redis" | "rediss" | "unix" | "redis+sentinel" | "redis+cluster" if path.startswith("//"):
+            return _redis(url, clock, settings or RedisSection())
         case _:
             # The URL may hold a password; it is not repeated.
             raise ConfigurationError(
                 "SIDESTEP_STORE names no store that there is; set it to 'sqlite:PATH' (for instance "
-                "'sqlite:sidestep.db') or 'memory:'."
+                "'sqlite:sidestep.db'), 'redis://HOST:PORT' or 'memory:'."
             )
+
+
+def _redis(url: str, clock: Clock, settings: RedisSection) -> Store:
+    # Whoever has no Redis does not wait for its client to be loaded.
+    from adapters.stores.redis.client import Redis  # noqa: PLC0415 - see above
+    from adapters.stores.redis.store import RedisStore  # noqa: PLC0415 - see above
+
+    try:
+        redis = Redis(url, min_replicas=settings.min_replicas, timeout=settings.timeout_ms / 1000)
+    except ValueError:
+        # Such messages quote pieces of the URL, and one of them may be the password.
+        raise ConfigurationError(
+            "SIDESTEP_STORE is no URL that can be read; set it to 'redis://HOST:PORT', with what is neither "
+            "letter nor digit in a password written as %XX."
+        ) from None
+    return RedisStore(redis, clock, shards=settings.shards, prefix=settings.prefix)
 
 
 def _can_be_a_file(path: str) -> bool:

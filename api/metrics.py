@@ -12,17 +12,22 @@ Sample = tuple[Mapping[str, str], float]
 
 def exposition(
     version: str,
-    counts: Mapping[str, int],
+    counts: Mapping[str, int] | None,
     reports: Iterable[ProviderReport],
     sidesteps: Mapping[tuple[str, str], int],
     restarts: int,
 ) -> str:
-    """The page. `counts` are the store's executions by status; the rest is what this process saw."""
+    """The page. `counts` are the store's executions by status, None while it does not answer; the rest is
+    what this process saw.
+    """
     reports = tuple(reports)
-    statuses = dict.fromkeys(EXECUTION_STATUSES, 0) | dict(counts)
+    statuses = {} if counts is None else dict.fromkeys(EXECUTION_STATUSES, 0) | dict(counts)
     return "".join(
         (
             _family("sidestep_build_info", "gauge", "The version that runs.", [({"version": version}, 1)]),
+            _family(
+                "sidestep_store_up", "gauge", "Whether the store answers.", [({}, int(counts is not None))]
+            ),
             _family(
                 "sidestep_executions",
                 "gauge",

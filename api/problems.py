@@ -27,6 +27,7 @@ from core.errors import (
     Problem,
     SidestepError,
     StoreError,
+    StoreFull,
     StoreUnavailable,
     VersionConflict,
     WorkflowNotFound,
@@ -36,6 +37,8 @@ log = logging.getLogger("sidestep.api")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"retry-after": "1"}
+RETRY_WHEN_FULL = {"retry-after": "10"}
+"""Room is made by retention or by a person, neither of which is done in a second."""
 
 
 class Refusal(Exception):
@@ -172,6 +175,8 @@ def refusal_for(error: SidestepError) -> Refusal:
                 "This execution's journal was written by a newer version of Sidestep, or is damaged; it was "
                 "left as it is. Ask a server of the newer version.",
             )
+        case StoreFull():
+            return _store_full()
         case StoreUnavailable():
             return _store_away()
         case StoreError():
@@ -222,6 +227,17 @@ def _store_away() -> Refusal:
         "The store is away for now, and whether it kept what was sent is not known. Send the request again; "
         "with an Idempotency-Key, a repeated creation makes one execution.",
         headers=RETRY_AFTER,
+    )
+
+
+def _store_full() -> Refusal:
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "store-full",
+        "Store full",
+        "The store keeps what room it has left for the executions that it holds already, so nothing was "
+        "created. Send the request again later.",
+        headers=RETRY_WHEN_FULL,
     )
 
 

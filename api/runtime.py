@@ -6,13 +6,21 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from api.readiness import Readiness
+from api.roles import Role
 from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
-from core.errors import StoreError
+from core.errors import (
+    ConfigurationError,
+    SidestepError,
+    StoreInUse,
+    StoreMismatch,
+    StoreUnavailable,
+)
 from core.graph.model import Workflow
 from core.ports.clock import Clock
 from core.ports.provider import Provider
@@ -32,10 +40,20 @@ PREPARED = 1_000
 PREPARED_FOR = 60.0
 """Seconds for which a definition that was prepared is not prepared again."""
 
-READY_SECONDS = 2.0
+FIRST_OPENING = 0.1
+LONGEST_OPENING = 5.0
+"""Seconds before a store that was away at the start is tried again; doubled each time, without an end."""
 
-PROVED_FOR = 1.0
-"""Seconds for which one proof that the store takes writes, or takes none, does for all who ask."""
+WATCH_SECONDS = 5.0
+"""How often a process without an engine asks the store whether it is still the one that it was."""
+
+GIVING_BACK = 5.0
+"""Seconds beyond the grace time in which a stopping engine hands back what it holds. A store that is away
+takes nothing back; the claims lapse by themselves then.
+"""
+
+REFUSED = (ConfigurationError, StoreMismatch, StoreInUse)
+"""What no waiting mends: a person has to change something, so the process ends and says what."""
 
 
 class Runtime:
@@ -49,7 +67,11 @@ class Runtime:
         providers: Mapping[str, Provider],
         board: LocalBoard,
         settings: EngineSettings,
+        role: Role = Role.BOTH,
+        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
+        self.role = role
+        self._watch_seconds = watch_seconds
         self.clock = clock
         self.store = store
         self.providers = providers
@@ -60,41 +82,54 @@ class Runtime:
         self.closing = asyncio.Event()
         """Set when the server stops: streams and waits end."""
         self.restarts = 0
+        self.open = False
+        """Whether the store has been opened; until then there is nothing to ask it."""
+        self.failure: SidestepError | None = None
+        self.failed = asyncio.Event()
+        """Set, with the `failure` to tell, when a process that runs learns that it cannot go on."""
+        self._readiness = Readiness(store, clock)
         self._settings = settings
         self._engine: Engine | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._life: asyncio.Task[None] | None = None
         self._opened: contextlib.AsyncExitStack | None = None
         self._prepared: OrderedDict[str, float] = OrderedDict()
         self._preparing: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(8)
-        self._proving = asyncio.Lock()
-        self._proved: tuple[float, bool] | None = None
 
     async def start(self) -> None:
-        """Open the store and the providers, then work.
+        """Open the store and the providers, then work. A store that is away is tried for ever, behind the
+        caller's back: the process runs, and is not ready.
 
-        Raises ConfigurationError, StoreInUse, StoreMismatch, StoreUnavailable; what was opened is closed
-        again then.
+        Raises ConfigurationError, StoreInUse, StoreMismatch; what was opened is closed again then.
         """
         async with contextlib.AsyncExitStack() as opening:
-            await self.store.open()
             opening.push_async_callback(self.store.close)
+            try:
+                await self.store.open()
+            except StoreUnavailable as away:
+                log.warning("the store is away (%s); it is tried until it is there", away)
+            else:
+                self.open = True
             for provider in self.providers.values():
                 await provider.open()
                 opening.push_async_callback(_close, provider)
             self._opened = opening.pop_all()
-        self._supervisor = asyncio.create_task(self._supervise())
+        self._life = asyncio.create_task(self._live())
 
-    async def stop(self) -> None:
-        """End what waits, let calls under way finish within the grace time, and close everything."""
+    def begin_stop(self) -> None:
+        """Claim nothing more, and end what waits. `stop` does the rest."""
         self.closing.set()
         if self._engine is not None:
             self._engine.stop()
+
+    async def stop(self) -> None:
+        """End what waits, let calls under way finish within the grace time, and close everything."""
+        self.begin_stop()
         for task in self._preparing:
             task.cancel()
         try:
-            if self._supervisor is not None:
-                await self._supervisor
+            if self._life is not None:
+                await self._end(self._life)
         finally:
             await asyncio.gather(*self._preparing, return_exceptions=True)
             opened, self._opened = self._opened, None
@@ -105,30 +140,15 @@ class Runtime:
         """Why this process cannot serve now, in a sentence; None where it can. No cloud counts."""
         if self.closing.is_set():
             return "The server is stopping."
-        if self._engine is None:
+        if not self.open:
+            return "The store has not answered since the start; it is tried until it does."
+        if self.role.works and self._engine is None:
             return "The engine is not running; it is started again shortly. The log says why it ended."
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                await self.store.get_fact("ready")
-                return None if await self._writable() else "The store takes no writes."
-        except (StoreError, TimeoutError):
-            return "The store does not answer."
+        return await self._readiness.why_not()
 
-    async def _writable(self) -> bool:
-        """Whether the store keeps what it is given: a full disk still reads. Raises TimeoutError."""
-        async with self._proving:
-            if self._proved is not None and self.clock.monotonic() - self._proved[0] < PROVED_FOR:
-                return self._proved[1]
-            try:
-                # A new value each time, so that no store can take it for written already.
-                await self.store.put_fact("ready", b"%d" % self.clock.now_ms())
-            except StoreError:
-                log.warning("the store takes no writes", exc_info=True)
-                writable = False
-            else:
-                writable = True
-            self._proved = (self.clock.monotonic(), writable)
-            return writable
+    def note(self) -> str | None:
+        """What whoever looks at a process that is ready should know, in a sentence."""
+        return self.store.full() if self.open else None
 
     def prepare_soon(self, workflow: Workflow) -> None:
         """Have what this workflow's targets need resolved, behind the caller's back. Best effort."""
@@ -152,6 +172,80 @@ class Runtime:
             except Exception:
                 log.exception("what workflow %r needs could not be resolved ahead", workflow.id)
 
+    async def _live(self) -> None:
+        """Open the store where it was away, then do what the role says until the process stops or learns that
+        it cannot go on.
+        """
+        try:
+            await self._open_for_ever()
+            if self.closing.is_set():
+                return
+            if not self.role.works:
+                await self._watch()
+                return
+            await self._supervise()
+        except REFUSED as error:
+            self.failure = error
+            self.failed.set()
+
+    async def _open_for_ever(self) -> None:
+        pause = FIRST_OPENING
+        while not self.open and not await self._stopped_within(pause):
+            try:
+                await self.store.open()
+            except StoreUnavailable as away:
+                pause = min(LONGEST_OPENING, pause * 2)
+                log.warning("the store is away (%s); it is tried again in %.1f s", away, pause)
+            except REFUSED:
+                raise
+            except Exception:
+                pause = min(LONGEST_OPENING, pause * 2)
+                log.exception("the store could not be opened; it is tried again in %.1f s", pause)
+            else:
+                self.open = True
+                log.info("the store is there")
+
+    async def _watch(self) -> None:
+        """Ask the store now and then whether it is still the one that it was. Raises what says that it is
+        not; an engine would learn it by itself.
+        """
+        away = False
+        while not await self._stopped_within(self._watch_seconds):
+            try:
+                await self.store.get_fact("ready")
+            except StoreUnavailable as error:
+                if not away:
+                    log.warning("the store is away (%s); requests are answered with 503", error)
+                away = True
+            except REFUSED:
+                raise
+            except Exception:
+                log.exception(
+                    "the store could not be asked; it is asked again in %.1f s", self._watch_seconds
+                )
+            else:
+                if away:
+                    log.info("the store is there again")
+                away = False
+
+    async def _end(self, life: asyncio.Task[None]) -> None:
+        """Wait for the orderly end, but not for ever."""
+        if not self.open:
+            life.cancel()
+        _, late = await asyncio.wait({life}, timeout=self._settings.grace + GIVING_BACK)
+        if late:
+            log.warning("not everything could be given back in time; other workers take it over in a lease")
+            life.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await life
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Wait; whether the process is stopping."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.closing.wait()
+        return self.closing.is_set()
+
     async def _supervise(self) -> None:
         """Run the engine; one that dies is a defect, but no reason to stop serving."""
         pause = FIRST_RESTART
@@ -162,6 +256,8 @@ class Runtime:
             )
             try:
                 await self._engine.run()
+            except REFUSED:
+                raise
             except Exception:
                 log.exception("the engine died; it is started again in %.1f s", pause)
             else:
@@ -174,9 +270,7 @@ class Runtime:
             self.restarts += 1
             if self.clock.monotonic() - began > SETTLED:
                 pause = FIRST_RESTART
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self.closing.wait()
+            await self._stopped_within(pause)
             pause = min(LONGEST_RESTART, pause * 2)
 
 

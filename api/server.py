@@ -16,6 +16,7 @@ from api.app import create_app
 from api.bootstrap import build
 from api.limits import Limits
 from api.protocol import protocol_class
+from api.roles import Role
 from api.runtime import Runtime
 from api.settings import Settings
 from core.errors import ConfigurationError, SidestepError
@@ -53,22 +54,55 @@ async def serve(
     stop: asyncio.Event | None = None,
     limits: Limits | None = None,
     runtime: Runtime | None = None,
+    role: Role = Role.BOTH,
+    listener: socket.socket | None = None,
 ) -> None:
-    """Serve on `settings.host` and `settings.port` (0: any free one) until SIGTERM, SIGINT or `stop`.
+    """Serve on `settings.host` and `settings.port` (0: any free one; a worker's health: `worker_port`) until
+    SIGTERM, SIGINT or `stop`, or on a `listener` that others may share.
 
     `ready` is called with the server's URL once it takes requests. A `runtime`, not yet started, takes the
-    place of the one that the settings describe. Raises ConfigurationError where it cannot
+    place of the one that the settings and the `role` describe. Raises ConfigurationError where it cannot
     listen there, and whatever keeps the store or the providers from opening (StoreInUse, StoreMismatch,
-    ConfigurationError), each a sentence. Everything is closed on return.
+    ConfigurationError), at once or once it is known, each a sentence. Everything is closed on return.
     """
+    role = role if runtime is None else runtime.role
     limits = limits or settings.limits()
-    with _listening(settings.host, settings.port) as listener:
-        runtime = runtime or build(settings)
-        await runtime.start()
-        try:
-            await _serve_on(listener, settings, runtime, limits, ready, stop)
-        finally:
-            await runtime.stop()
+    port = settings.port if role.serves else settings.worker_port
+    with listening(settings.host, port) if listener is None else contextlib.nullcontext(listener) as taken:
+        runtime = runtime or build(settings, role)
+        async with _running(runtime):
+            await _serve_on(taken, settings, runtime, limits, ready, stop)
+
+
+async def work(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    ready: Callable[[], None] | None = None,
+    runtime: Runtime | None = None,
+) -> None:
+    """Drive executions until `stop`, without listening anywhere; `ready` is called once it has begun. Raises
+    as `serve` does.
+    """
+    runtime = runtime or build(settings, Role.WORKER)
+    async with _running(runtime):
+        log.info("working")
+        if ready is not None:
+            ready()
+        await first_of(stop, runtime.failed)
+        log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def _running(runtime: Runtime) -> AsyncIterator[None]:
+    """Start and stop it. Raises, once it is closed, why it could not go on."""
+    await runtime.start()
+    try:
+        yield
+    finally:
+        await runtime.stop()
+    if runtime.failure is not None:
+        raise runtime.failure
 
 
 async def _serve_on(
@@ -80,7 +114,7 @@ async def _serve_on(
     stop: asyncio.Event | None,
 ) -> None:
     config = uvicorn.Config(
-        create_app(settings, runtime, limits),
+        create_app(settings, runtime, limits, runtime.role),
         http=protocol_class(limits),
         ws="none",
         lifespan="on",
@@ -93,7 +127,7 @@ async def _serve_on(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
     )
-    url = _url(listener)
+    url = url_of(listener)
     if not ip_address(listener.getsockname()[0]).is_loopback:
         log.warning(
             "listening on %s, beyond loopback: this server has no authentication of its own, and answers "
@@ -106,17 +140,19 @@ async def _serve_on(
         if ready is not None:
             ready(url)
 
-    server = _Server(config, runtime.closing, started)
-    async with _stopping(server, stop):
+    server = _Server(config, runtime.begin_stop, started)
+    async with _stopping(server, stop or asyncio.Event(), runtime.failed):
         await server.serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """Says when it takes requests, and ends streams and waits before it waits for connections."""
+    """Says when it takes requests, and when it stops: work, streams and waits end before connections do."""
 
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event, started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stopping: Callable[[], None], started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._closing = closing
+        self._when_stopping = stopping
         self._when_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -128,7 +164,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, streams first."""
         log.info("stopping")
-        self._closing.set()
+        self._when_stopping()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -149,14 +185,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _stopping(server: _Server, stop: asyncio.Event | None) -> AsyncIterator[None]:
-    """Have `stop` end the server."""
-    if stop is None:
-        yield
-        return
+async def _stopping(server: _Server, *events: asyncio.Event) -> AsyncIterator[None]:
+    """Have any of `events` end the server."""
 
     async def watch() -> None:
-        await stop.wait()
+        await first_of(*events)
         server.should_exit = True
 
     watching = asyncio.create_task(watch())
@@ -167,8 +200,19 @@ async def _stopping(server: _Server, stop: asyncio.Event | None) -> AsyncIterato
         await asyncio.gather(watching, return_exceptions=True)
 
 
+async def first_of(*events: asyncio.Event) -> None:
+    """Return when one of them is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket, so that a taken port is known before anything is opened."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -193,7 +237,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Where whoever is on this machine reaches it."""
     host, port = listener.getsockname()[:2]
     if listener.family == socket.AF_INET6:
         return f"http://[{'::1' if host == '::' else host}]:{port}"
@@ -201,9 +246,11 @@ def _url(listener: socket.socket) -> str:
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Logs of this program on stderr, one line a record; other libraries' from WARNING on."""
+    """Logs of this program on stderr, one line a record, each with the process's id, since several may write
+    to one place; other libraries' from WARNING on.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)

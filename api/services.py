@@ -6,10 +6,19 @@ from starlette.requests import Request
 
 from api.limits import Limits
 from api.runtime import Runtime
+from core.errors import StoreUnavailable
 
 
 def runtime_of(request: Request) -> Runtime:
-    """The services of this process."""
+    """The services of this process. Raises StoreUnavailable until its store has been opened."""
+    runtime = process_of(request)
+    if not runtime.open:
+        raise StoreUnavailable("the store has not answered since the start")
+    return runtime
+
+
+def process_of(request: Request) -> Runtime:
+    """The services of this process for those who ask after itself, whether its store is there or not."""
     return cast("Runtime", request.app.state.runtime)
 
 

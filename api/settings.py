@@ -6,6 +6,7 @@ A mistake is a `ConfigurationError` in a sentence; the value that was found is n
 """
 
 import json
+import logging
 import os
 import re
 import tomllib
@@ -24,10 +25,12 @@ from pydantic_settings import (
 )
 
 from api.limits import Limits
+from api.variables import PREFIX, unknown, without_services
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError
 
-PREFIX = "SIDESTEP_"
+log = logging.getLogger("sidestep.settings")
+
 CONFIG_VARIABLE = "SIDESTEP_CONFIG"
 CONFIG_FILE = "sidestep.toml"
 MAX_CONFIG_BYTES = 1 << 20
@@ -166,6 +169,20 @@ class ProvidersSection(Section):
         return {name: sentence for name, sentence in NOT_CONFIGURED.items() if name not in configured}
 
 
+class RedisSection(Section):
+    """The Redis store's. `shards` is fixed when a store is first used (64 where it is not set), and checked
+    ever after where it is.
+
+    With `min_replicas` every commit waits until so many replicas have it. `prefix` begins every key, so that
+    services can share a Redis. `timeout_ms` bounds one exchange with it.
+    """
+
+    shards: Annotated[int, Field(ge=1, le=16_384)] | None = None
+    min_replicas: Annotated[int, Field(ge=0, le=16)] = 0
+    timeout_ms: Milliseconds = 2_000
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")] = "sidestep"
+
+
 class Settings(BaseSettings):
     """All settings. Made directly, it reads nothing from its surroundings; `load` does."""
 
@@ -177,9 +194,14 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    store: str = "sqlite:sidestep.db"
+    store: Annotated[str, Field(repr=False)] = "sqlite:sidestep.db"
+    """A URL, which may hold a password."""
+
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 3000
+    worker_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Where a process that is a worker only tells of its health; 0: nowhere."""
+
     allowed_hosts: Words = ()
     """Host names, beside loopback's and `host`, under which the API is reached."""
 
@@ -195,6 +217,7 @@ class Settings(BaseSettings):
     skew_ms: Annotated[int, Field(ge=0, le=600_000)] = 1_000
     """Added to the instant after which a function must not start: how far clocks may differ."""
 
+    redis: RedisSection = Field(default_factory=RedisSection)
     providers: ProvidersSection = Field(default_factory=ProvidersSection)
 
     @classmethod
@@ -242,6 +265,8 @@ def load(
     named = given.get(CONFIG_VARIABLE)
     path = Path(named) if named else (folder or Path.cwd()) / CONFIG_FILE
     values = _file(path, required=bool(named))
+    for sentence in unknown(given, Settings).values():
+        log.warning(sentence)
     _merge(values, _variables(given))
     _merge(values, {name: value for name, value in overrides.items() if value is not None})
     try:
@@ -273,7 +298,7 @@ def _file(path: Path, *, required: bool) -> dict[str, Any]:
 
 def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Settings, case_sensitive=False, env_ignore_empty=True)
-    source.env_vars = {name.lower(): value for name, value in environment.items() if value}
+    source.env_vars = {name.lower(): value for name, value in without_services(environment).items() if value}
     try:
         return source()
     except SettingsError as problem:

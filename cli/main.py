@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import demo, executions, localcloud, providers, run, serve, validate, workflows
+from cli.commands import demo, executions, localcloud, providers, run, serve, validate, worker, workflows
 from cli.failures import FAILED, INTERRUPTED, Stop
 
 TRACEBACK = "SIDESTEP_TRACEBACK"
@@ -39,6 +39,7 @@ def build() -> typer.Typer:
             raise typer.Exit
 
     serve.register(app)
+    worker.register(app)
     demo.register(app)
     run.register(app)
     executions.register(app)

@@ -21,3 +21,26 @@ Tethered = Annotated[
     # For a parent that must not leave this process behind, however it dies itself.
     typer.Option("--tethered", hidden=True, help="End when standard input ends."),
 ]
+StoreUrl = Annotated[
+    str | None,
+    # A command line is shown to everybody on the machine by `ps`.
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="sqlite:PATH, redis://HOST:PORT or memory:; one with a password belongs into SIDESTEP_STORE.  "
+        "[default: sqlite:sidestep.db]",
+    ),
+]
+Config = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Settings, as TOML. Environment and options win."),
+]
+Processes = Annotated[
+    int,
+    typer.Option("--processes", min=1, max=64, metavar="N", help="How many processes. Several need a Redis."),
+]
+Supervised = Annotated[
+    str | None,
+    # For a process that `--processes` starts: which one it is.
+    typer.Option("--supervised", hidden=True, metavar="JSON"),
+]

@@ -2,35 +2,34 @@
 
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from api.answers import answer
 from api.problems import RETRY_AFTER
 from api.schemas import openapi as docs
-from api.services import runtime_of
+from api.services import process_of
+
+LINKS = {
+    "executions": "/executions",
+    "workflows": "/workflows",
+    "providers": "/providers",
+    "health": "/health",
+    "ready": "/readyz",
+    "metrics": "/metrics",
+}
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/", **docs.INDEX)
-async def index() -> Response:
+async def index(request: Request) -> Response:
     """What there is."""
-    return answer(
-        {
-            "name": "Sidestep",
-            "version": version("sidestep"),
-            "links": {
-                "executions": "/executions",
-                "workflows": "/workflows",
-                "providers": "/providers",
-                "health": "/health",
-                "ready": "/readyz",
-                "metrics": "/metrics",
-                "openapi": "/openapi.json",
-            },
-        }
-    )
+    served = {route.path for route in request.app.state.routes}
+    links = {name: path for name, path in LINKS.items() if path in served}
+    links["openapi"] = "/openapi.json"
+    return answer({"name": "Sidestep", "version": version("sidestep"), "links": links})
 
 
 @router.get("/health", **docs.HEALTH)
@@ -48,9 +47,14 @@ async def alive() -> Response:
 @router.get("/readyz", **docs.READY)
 async def ready(request: Request) -> Response:
     """Store and engine work: send this process requests. Clouds may be down; that is what it is for."""
-    runtime = runtime_of(request)
+    runtime = process_of(request)
     why_not = await runtime.unready()
-    body = {"status": "OK" if why_not is None else "UNAVAILABLE", "engineRestarts": runtime.restarts}
+    body: dict[str, Any] = {
+        "status": "OK" if why_not is None else "UNAVAILABLE",
+        "role": runtime.role,
+        "engineRestarts": runtime.restarts,
+    }
     if why_not is None:
-        return answer(body)
+        note = runtime.note()
+        return answer(body if note is None else {**body, "note": note})
     return answer({**body, "error": why_not}, HTTPStatus.SERVICE_UNAVAILABLE, RETRY_AFTER)

@@ -9,7 +9,7 @@ from api.answers import answer
 from api.problems import Refusal
 from api.schemas import openapi as docs
 from api.schemas.queries import no_query
-from api.services import runtime_of
+from api.services import process_of
 from core.engine.board import ProviderReport
 from core.engine.view import instant
 
@@ -20,14 +20,14 @@ router = APIRouter(tags=["providers"])
 async def list_providers(request: Request) -> Response:
     """Every provider, as this process sees it."""
     no_query(request)
-    return answer({"providers": [_shown(report) for report in runtime_of(request).board.report()]})
+    return answer({"providers": [_shown(report) for report in process_of(request).board.report()]})
 
 
 @router.get("/providers/{provider_id}", **docs.PROVIDER)
 async def show_provider(request: Request, provider_id: str) -> Response:
     """One provider; its name in any case."""
     no_query(request)
-    reports = {report.name: report for report in runtime_of(request).board.report()}
+    reports = {report.name: report for report in process_of(request).board.report()}
     report = reports.get(provider_id.upper())
     if report is None:
         raise Refusal(

@@ -378,7 +378,9 @@ PROVIDER = _doc({200: _json("One provider.", _ref("Provider"), _PROVIDER), 404: 
 INDEX = _doc({200: _json("What there is.", {"type": "object"}, {"name": "Sidestep"})})
 HEALTH = _doc({200: _json("It answers.", {"type": "object"}, {"status": "OK", "version": "0.1.0"})})
 LIVE = _doc({200: _json("It lives.", {"type": "object"}, {"status": "OK"})})
-READY = _doc({200: _json("It works.", {"type": "object"}, {"status": "OK", "engineRestarts": 0})})
+READY = _doc(
+    {200: _json("It works.", {"type": "object"}, {"status": "OK", "role": "both", "engineRestarts": 0})}
+)
 METRICS = _doc(
     {200: {"description": "Prometheus's text format.", "content": {"text/plain": {"schema": _STRING}}}}
 )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Tethered
+from cli.options import AsJson, Config, Processes, StoreUrl, Supervised, Tethered
 
 
 def register(app: typer.Typer) -> None:
@@ -17,10 +17,11 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="The port; 0 is any free one.  [default: 3000]")
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="sqlite:PATH or memory:.  [default: sqlite:sidestep.db]"),
-    ] = None,
+    store: StoreUrl = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Take requests only; 'sidestep worker' does the work.")
+    ] = False,
+    processes: Processes = 1,
     localcloud: Annotated[
         bool, typer.Option("--localcloud", help="Start AWS, GCP and AZURE on loopback too, and call those.")
     ] = False,
@@ -28,17 +29,17 @@ def serve(
         int,
         typer.Option(min=0, max=65_532, help="Its control API's; the clouds take the next three. 0: any."),
     ] = 4100,
-    config: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Settings, as TOML. Environment and options win.")
-    ] = None,
+    config: Config = None,
     as_json: AsJson = False,
     tethered: Tethered = False,
+    supervised: Supervised = None,
 ) -> None:
     """Run the server until Ctrl-C.
 
     Settings come from options, then SIDESTEP_* variables, then the file of --config.
     """
-    from cli.serving import Wanted, run
+    from api.roles import Role
+    from cli.serving import Place, Wanted, run
 
     run(
         Wanted(
@@ -51,5 +52,8 @@ def serve(
             localcloud_port=localcloud_port if localcloud else None,
             as_json=as_json,
             tethered=tethered,
+            role=Role.API if no_worker else Role.BOTH,
+            processes=processes,
+            place=None if supervised is None else Place.read(supervised),
         )
     )

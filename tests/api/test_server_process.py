@@ -101,7 +101,7 @@ async def test_a_store_in_use_is_one_sentence_and_the_port_is_free_again(tmp_pat
 @pytest.mark.parametrize(
     ("store", "said"),
     [
-        ("redis://:hunter2@localhost", "not supported by this version"),
+        ("redis:hunter2@localhost", "redis://HOST:PORT"),
         ("postgres://ada:hunter2@localhost", "sqlite:PATH"),
         ("sqlite:", "sqlite:PATH"),
         ("memory:hunter2", "memory:"),
