@@ -1,0 +1,74 @@
+"""The scripts by name, run where their shard is."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from adapters.stores.redis.client import Redis, Script
+from adapters.stores.redis.keys import Keys
+from core.errors import StoreError, StoreUnavailable
+
+Argument = bytes | str | float
+
+
+def read_scripts() -> dict[str, Script]:
+    """Every script that is shipped beside this module, by its file's name without `.lua`."""
+    folder = resources.files(__package__) / "scripts"
+    return {
+        file.name.removesuffix(".lua"): Script(file.name.removesuffix(".lua"), file.read_text("utf-8"))
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
+
+
+class Acts:
+    """Runs scripts, and makes consumer groups that an operator's accident took away."""
+
+    def __init__(self, redis: Redis, keys: Keys, scripts: Mapping[str, Script]) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+
+    @property
+    def ring(self) -> str:
+        """What scripts are told of rings for tickets: on one node a blocking read hears of them unasked."""
+        return "1" if self._redis.is_cluster else ""
+
+    async def run(self, name: str, base: str, *args: Argument, write: bool = True) -> Any:
+        """One act in one slot. Raises StoreUnavailable, StoreFull."""
+        try:
+            return await self._redis.script(self._scripts[name], (base,), args, write=write)
+        except StoreError as error:
+            await self.mend(error)
+            raise
+
+    async def everywhere(
+        self, name: str, args: Sequence[Argument], each: Sequence[Argument] = (), *, write: bool = True
+    ) -> list[Any]:
+        """One act in every shard: a single call on one node, a call a shard on a cluster. `each` holds one
+        more argument for each shard. What came back, call by call.
+        """
+        script, bases = self._scripts[name], self._keys.bases
+        try:
+            if not self._redis.is_cluster:
+                return [await self._redis.script(script, bases, (*args, *each), write=write)]
+            return await asyncio.gather(
+                *(
+                    self._redis.script(script, (base,), (*args, *each[place : place + 1]), write=write)
+                    for place, base in enumerate(bases)
+                )
+            )
+        except StoreError as error:
+            await self.mend(error)
+            raise
+
+    async def make_groups(self) -> None:
+        """Make the consumer groups that are missing."""
+        await self.everywhere("groups", ())
+
+    async def mend(self, error: StoreError) -> None:
+        """Make the groups anew where `error` says that one is missing, and raise StoreUnavailable then."""
+        if "NOGROUP" in str(error):
+            await self.make_groups()
+            raise StoreUnavailable("the tickets' consumer group was missing and was made anew") from error

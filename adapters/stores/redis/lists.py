@@ -1,0 +1,135 @@
+"""Listings over all shards: pages, counts, and the reconciler's walk."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from adapters.stores import rules
+from adapters.stores.redis import answers
+from adapters.stores.redis.acts import Acts
+from adapters.stores.redis.client import Redis
+from adapters.stores.redis.keys import LONGEST_NUMBER, Keys
+from core.errors import InvalidInput
+from core.machine.transitions import EXECUTION_STATUSES
+from core.ports.store import Filter, Page, Reconciled, Record
+
+_log = logging.getLogger("sidestep.stores.redis")
+
+_LOOKED_AT_ONCE = 500
+"""Records that one call looks at where an index alone does not answer a filter."""
+
+_FEWEST = 8
+"""Ids that are asked of a shard at a time, at least."""
+
+
+class _Feed(msgspec.Struct):
+    """One shard's ids, newest last, and where to go on (None: there are no more)."""
+
+    base: str
+    bound: bytes | None
+    ids: list[bytes] = []
+
+
+class Lists:
+    """What is shown of many executions."""
+
+    def __init__(self, redis: Redis, acts: Acts, keys: Keys) -> None:
+        self._redis = redis
+        self._acts = acts
+        self._keys = keys
+
+    async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
+        """As the port says; what is deleted meanwhile is left out."""
+        rules.check_limit(limit)
+        rules.check_text(cursor, wanted.status, wanted.workflow_id)
+        index, checks = _plan(wanted)
+        bound = b"+" if cursor is None else b"(" + cursor.encode()
+        ids = await self._newest([_Feed(base, bound) for base in self._keys.bases], index, checks, limit + 1)
+        records = await self.records(ids[:limit])
+        more = len(ids) > limit
+        return Page(tuple(records), ids[limit - 1] if more else None)
+
+    async def records(self, ids: Sequence[str]) -> list[Record]:
+        """Those of the executions that exist."""
+        values = await asyncio.gather(*(self._record(execution_id) for execution_id in ids))
+        return [record for record in values if record is not None]
+
+    async def counts(self) -> dict[str, int]:
+        """As the port says."""
+        said = await self._acts.everywhere("counts", EXECUTION_STATUSES, write=False)
+        sums = {
+            status: sum(answer[place] for answer in said) for place, status in enumerate(EXECUTION_STATUSES)
+        }
+        return {status: count for status, count in sums.items() if count}
+
+    async def reconcile(self, cursor: str | None, limit: int) -> Reconciled:
+        """As the port says. A cursor is a shard's number, a colon and an id."""
+        shard, after = _place(cursor, self._keys.shards)
+        left, mended = limit, []
+        while shard < self._keys.shards and left > 0:
+            lower = "-" if not after else "(" + after
+            said = await self._acts.run("reconcile", self._keys.bases[shard], lower, left, self._acts.ring)
+            mended += [execution_id.decode() for execution_id in said[2:]]
+            if said[0] < left:
+                shard, after = shard + 1, ""
+            else:
+                after = said[1].decode()
+            left -= said[0]
+        if mended:
+            _log.warning("executions that nothing would have woken were given tickets: %s", ", ".join(mended))
+        onward = f"{shard}:{after}" if shard < self._keys.shards else None
+        return Reconciled(onward, tuple(mended))
+
+    async def _record(self, execution_id: str) -> Record | None:
+        key = self._keys.record(execution_id)
+        return answers.record(execution_id, await self._redis.call(key, "HMGET", key, *answers.RECORD_FIELDS))
+
+    async def _newest(self, feeds: list[_Feed], index: str, checks: Sequence[str], count: int) -> list[str]:
+        """The `count` highest ids of all feeds, highest first."""
+        portion = max(_FEWEST, min(count, 2 * count // len(feeds) + 1)) if len(feeds) > 1 else count
+        found: list[str] = []
+        while len(found) < count:
+            dry = [feed for feed in feeds if not feed.ids and feed.bound is not None]
+            if dry:
+                await asyncio.gather(*(self._fill(feed, index, checks, portion) for feed in dry))
+                continue
+            feed = max(feeds, key=lambda feed: feed.ids[-1] if feed.ids else b"")
+            if not feed.ids:
+                break
+            found.append(feed.ids.pop().decode())
+        return found
+
+    async def _fill(self, feed: _Feed, index: str, checks: Sequence[str], portion: int) -> None:
+        bound = feed.bound or b""
+        onward, *ids = await self._acts.run(
+            "page", feed.base, index, bound, portion, _LOOKED_AT_ONCE, *checks, write=False
+        )
+        feed.bound = None if onward is None else b"(" + onward
+        feed.ids = ids[::-1]
+
+
+def _plan(wanted: Filter) -> tuple[str, list[str]]:
+    """The index to walk, and what its records must hold besides: fields and values.
+
+    The index that is likely to be the shortest is walked: of what failed over, of a workflow, of a status.
+    """
+    plans = []
+    if wanted.failed_over is not None:
+        plans.append(("fo" if wanted.failed_over else "", "f", "1" if wanted.failed_over else ""))
+    if wanted.workflow_id is not None:
+        plans.append((f"wf:{wanted.workflow_id}", "w", wanted.workflow_id))
+    if wanted.status is not None:
+        plans.append((f"st:{wanted.status}", "s", wanted.status))
+    index = next((plan[0] for plan in plans if plan[0]), "ids")
+    return index, [word for plan in plans if plan[0] != index for word in plan[1:]]
+
+
+def _place(cursor: str | None, shards: int) -> tuple[int, str]:
+    if cursor is None:
+        return 0, ""
+    number, colon, after = cursor.partition(":")
+    if not colon or not number.isascii() or not number.isdigit() or len(number) > LONGEST_NUMBER:
+        raise InvalidInput(f"{cursor!r} is no place to go on from")
+    return min(int(number), shards), after

@@ -1,0 +1,66 @@
+-- One step of an execution by its owner: append, consume, summarise, release.
+-- KEYS[1] the shard. ARGV: id, version before, epoch, station, commit id, at, version after, batch (empty:
+-- none), status, step, failed over (1 or empty), release (1 or empty), wake (empty: none), consumed ids...
+-- Answers {'done' or 'again', messages left, released (1 or 0)}, {'missing'} or {'refused', version}.
+local p, id = KEYS[1], ARGV[1]
+local x = p .. 'x:' .. id
+local f = redis.call('HMGET', x, 'v', 'e', 'o', 'k', 'n', 's', 'p', 'f', 't')
+if not f[1] then
+  return {'missing'}
+end
+-- The last commit's id stands behind the digit that says whether it released.
+if string.sub(f[4], 2) == ARGV[5] and f[4] ~= '' then
+  redis.call('HSET', x, 'k', f[4])  -- a write, so that WAIT covers what it repeats
+  return {'again', f[5], string.sub(f[4], 1, 1)}
+end
+if f[1] ~= ARGV[2] or f[2] ~= ARGV[3] or f[3] ~= ARGV[4] then
+  return {'refused', f[1]}
+end
+-- The journal first: where memory is full this is refused, and then nothing was written.
+if ARGV[8] ~= '' then
+  redis.call('RPUSH', p .. 'j:' .. id, ARGV[8])
+end
+local left = f[5]
+if left ~= '0' and #ARGV > 13 then
+  left = tostring(tonumber(left) - redis.call('HDEL', p .. 'i:' .. id, unpack(ARGV, 14)))
+end
+local released = ARGV[12] == '1' and left == '0'
+local set = {'v', ARGV[7], 'u', ARGV[6], 'k', (released and '1' or '0') .. ARGV[5]}
+local function change(field, value)
+  set[#set + 1] = field
+  set[#set + 1] = value
+end
+if left ~= f[5] then
+  change('n', left)
+end
+if f[7] ~= ARGV[10] then
+  change('p', ARGV[10])
+end
+if f[6] ~= ARGV[9] then
+  change('s', ARGV[9])
+  redis.call('ZREM', p .. 'st:' .. f[6], id)
+  redis.call('ZADD', p .. 'st:' .. ARGV[9], 0, id)
+end
+if f[8] ~= ARGV[11] then
+  change('f', ARGV[11])
+  if ARGV[11] == '' then
+    redis.call('ZREM', p .. 'fo', id)
+  else
+    redis.call('ZADD', p .. 'fo', 0, id)
+  end
+end
+if released then
+  redis.call('XACK', p .. 't', 'w', f[9])
+  redis.call('XDEL', p .. 't', f[9])
+  change('t', '')
+  change('o', '')
+  change('a', ARGV[13])
+  if ARGV[13] ~= '' then
+    redis.call('ZADD', p .. 'w', ARGV[13], id)
+  end
+end
+redis.call('HSET', x, unpack(set))
+if ARGV[8] ~= '' then
+  redis.call('PUBLISH', p .. 'j:' .. id, ARGV[4])
+end
+return {'done', left, released and '1' or '0'}

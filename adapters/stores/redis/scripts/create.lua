@@ -1,0 +1,42 @@
+-- Create an execution: record, journal, definition, ticket, idempotency record.
+-- KEYS[1] the shard. ARGV: id, workflow, digest, definition (empty: not sent), created, version, batch
+-- (empty: none), status, step, failed over (1 or empty), place of the idempotency record (empty: none),
+-- its content, its expiry, ring for tickets (1 or empty).
+-- Answers {'made'}, {'known', record}, {'exists'} or {'definition'} (send it along).
+if redis.replicate_commands then redis.replicate_commands() end
+local p, id, digest = KEYS[1], ARGV[1], ARGV[3]
+if ARGV[11] ~= '' then
+  local known = redis.call('GET', p .. 'k:' .. ARGV[11])
+  if known then
+    return {'known', known}
+  end
+end
+local x = p .. 'x:' .. id
+if redis.call('EXISTS', x) == 1 then
+  return {'exists'}
+end
+if ARGV[4] ~= '' then
+  redis.call('SET', p .. 'd:' .. digest, ARGV[4], 'NX')
+elseif redis.call('EXISTS', p .. 'd:' .. digest) == 0 then
+  return {'definition'}
+end
+redis.call('HINCRBY', p .. 'dn', digest, 1)
+if ARGV[7] ~= '' then
+  redis.call('RPUSH', p .. 'j:' .. id, ARGV[7])
+end
+local entry = redis.call('XADD', p .. 't', '*', 'i', id)
+redis.call('HSET', x, 'w', ARGV[2], 'd', digest, 'c', ARGV[5], 'u', ARGV[5], 'v', ARGV[6], 'e', '0',
+  'k', '', 's', ARGV[8], 'p', ARGV[9], 'f', ARGV[10], 't', entry, 'o', '', 'a', '', 'n', '0')
+redis.call('ZADD', p .. 'ids', 0, id)
+redis.call('ZADD', p .. 'st:' .. ARGV[8], 0, id)
+redis.call('ZADD', p .. 'wf:' .. ARGV[2], 0, id)
+if ARGV[10] ~= '' then
+  redis.call('ZADD', p .. 'fo', 0, id)
+end
+if ARGV[11] ~= '' then
+  redis.call('SET', p .. 'k:' .. ARGV[11], ARGV[12], 'PXAT', ARGV[13])
+end
+if ARGV[14] ~= '' then
+  redis.call('PUBLISH', p .. 'ring', id)
+end
+return {'made'}
