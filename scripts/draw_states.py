@@ -40,14 +40,15 @@ def page() -> str:
             "",
             diagram(EXECUTION, "NEW"),
             "",
-            "`PAUSED` is reserved for a pause by a person. `PARKED` needs a person: something may have run",
-            "and must not run twice.",
+            "`PAUSED`: a person wants nothing new to start. `PARKED`: the engine needs a person, because",
+            "something may have run and must not run twice. What ended other than well can be redriven.",
             "",
             "## A visit of a step",
             "",
             diagram(STEP, "PENDING"),
             "",
-            "`SKIPPED` is how a step is shown that an ended execution never reached.",
+            "`SKIPPED` is how a step is shown that an ended execution never reached. A redrive enters again",
+            "a visit that failed or was cancelled, under its own path and in its next round.",
             "",
         ]
     )

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from core.engine.attempts import Attempts
 from core.engine.definitions import Definitions
+from core.engine.inbox import heard
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
 from core.errors import NotOwner, SidestepError, StoreUnavailable
@@ -161,9 +162,13 @@ class Driver:
         """Fold what has come in, then decide. A draining driver starts nothing new."""
         events: list[ev.AnyEvent] = []
         now = self._clock.now_ms()
-        for news in (*facts, *(_heard(message) for message in messages)):
+        for news in facts:
             fact = _in_time(state, news, now) if isinstance(news, _Answer) else news
-            if fact is not None and _fits(state, fact):
+            if _fits(state, fact):
+                state = evolve(state, fact)
+                events.append(fact)
+        for message in messages:
+            for fact in heard(state, message, now):
                 state = evolve(state, fact)
                 events.append(fact)
         decision: Decision = decide(
@@ -308,23 +313,11 @@ def _in_time(state: State, answer: _Answer, now: int) -> ev.AnyEvent:
     return replace(fact, deadline_at=visit.deadline_at + late)
 
 
-def _heard(message: Message) -> ev.AnyEvent | None:
-    if message.kind == "cancel":
-        body = message.body if isinstance(message.body, dict) else {}
-        return ev.CancelRequested(
-            message_id=message.message_id, actor=message.actor, reason=str(body.get("reason", ""))
-        )
-    log.warning("a message of the unknown kind %r was dropped", message.kind)
-    return None
-
-
 def _fits(state: State, fact: ev.AnyEvent) -> bool:
-    """False for what came too late: an answer to an attempt that is closed, a cancel after the end."""
+    """False for what came too late: an answer to an attempt that is closed."""
     match fact:
         case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptInterrupted():
             visit = state.visits.get(fact.visit)
             return visit is not None and any(one.number == fact.attempt for one in visit.open)
-        case ev.CancelRequested():
-            return not state.terminal
         case _:
             return True

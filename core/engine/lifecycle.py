@@ -12,9 +12,19 @@ import secrets
 
 from core.engine.definitions import Definitions
 from core.engine.recovery import rebuild
-from core.errors import ExecutionEnded, NotPossible
+from core.errors import ExecutionEnded, InvalidInput, NotPossible
 from core.machine.journal import decode
-from core.machine.requests import CANCEL, PAUSE, REDRIVE, RESOLVE, RESUME, Verdict, parked_visit, refusal
+from core.machine.requests import (
+    CANCEL,
+    PAUSE,
+    REDRIVE,
+    RESOLVE,
+    RESUME,
+    VERDICTS,
+    Verdict,
+    parked_visit,
+    refusal,
+)
 from core.machine.state import State
 from core.machine.transitions import TERMINAL
 from core.ports.clock import Clock
@@ -98,8 +108,10 @@ class LifeCycle:
         (default `Sidestep.ResolvedAsFailed`) and `cause`, which its `catch` may take; `retry` sends it once
         more where it was, `failover` at its next target, both with the round's idempotency key. False where
         this message was taken before. NotPossible where no such step is parked, more than one is meant, or
-        no target is left; InvalidInput for an output that is not JSON.
+        no target is left; InvalidInput for an unknown verdict and an output that is not JSON.
         """
+        if verdict not in VERDICTS:
+            raise InvalidInput(f"a verdict is one of {', '.join(VERDICTS)}, and not {verdict!r}")
         state = await self._state(execution_id)
         meant = refusal(RESOLVE, state.status) or parked_visit(state, step, verdict)
         if isinstance(meant, str):

@@ -25,7 +25,7 @@ from core.machine import events as ev
 from core.machine.evolve import evolve
 from core.machine.state import Failure, State, Visit
 from core.machine.tasks import Send, first_attempt, next_attempt, put_off
-from core.machine.transitions import PARKED, PENDING
+from core.machine.transitions import PARKED, PAUSED, PENDING
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -104,7 +104,7 @@ class _Run:
 
     def wake_at(self) -> int | None:
         state = self.state
-        if state.terminal or state.status == PARKED:
+        if state.terminal or state.status in {PARKED, PAUSED}:
             return None
         times = list(state.waiting.values())
         if state.deadline_at is not None and not state.parked:
@@ -116,18 +116,23 @@ class _Run:
             return
         if self.state.cancel is not None:
             actor, reason = self.state.cancel
+            self.settle()
             self.stop_visits("", "the execution was cancelled")
             self.emit(ev.WorkflowCancelled(reason=reason, actor=actor))
             return
         if self.state.status == PARKED:
             return
+        if self.state.status == PAUSED:
+            self.settle()
+            return
         # What is parked is in doubt, and a person has to settle it: no time limit sweeps it away.
         limit = None if self.state.parked else self.state.deadline_at
         if limit is not None and self.now >= limit:
+            self.settle()
             self.stop_visits("", "the execution's time limit passed")
             self.emit(ev.WorkflowTimedOut())
             return
-        if self.state.status == PENDING:
+        if not self.state.entered:
             self.emit(ev.WorkflowStarted())
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
@@ -153,6 +158,20 @@ class _Run:
             self.emit(ev.WorkflowCompleted())
         elif state.parked and not state.in_flight and not state.waiting:
             self.emit(ev.WorkflowParked())
+
+    def settle(self) -> None:
+        """Complete the visits that have their result, and start nothing.
+
+        A pause begins no step, and what was answered before a cancel or a time limit is not run again by a
+        redrive.
+        """
+        for path in sorted(self.state.answered):
+            visit = self.state.visits[path]
+            if not visit.open and not self.too_much_data():
+                self.emit(ev.StepCompleted(visit=path, step_id=visit.step_id))
+
+    def too_much_data(self) -> bool:
+        return self.state.data_bytes > self.rules.data_budget
 
     def run_away(self) -> None:
         budget = self.state.visit_budget
@@ -204,9 +223,12 @@ class _Run:
         """Act on the last attempt's outcome, or start the first attempt, or the one that was waited for."""
         if visit.open:
             return
+        if visit.failure is not None:
+            self.fail(visit, visit.failure)
+            return
         outcome = visit.outcome
         if outcome is not None and outcome.ok:
-            if self.state.data_bytes > self.rules.data_budget:
+            if self.too_much_data():
                 cause = (
                     f"the outputs of this execution have more than {self.rules.data_budget} bytes together"
                 )
@@ -285,4 +307,5 @@ class _Run:
                     )
                 )
                 self.commands.append(Abort(path, attempt.number))
-            self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason))
+            at = self.now if visit.status == PARKED else None
+            self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason, at=at))

@@ -47,6 +47,61 @@ class CancelRequested(Event, frozen=True, kw_only=True, tag="CANCEL_REQUESTED"):
     reason: str = ""
 
 
+class PauseRequested(Event, frozen=True, kw_only=True, tag="PAUSE_REQUESTED"):
+    """A person paused it at `at`: what is in flight may end, and nothing new starts."""
+
+    message_id: str
+    at: int
+    actor: str = ""
+    reason: str = ""
+
+
+class WorkflowResumed(Event, frozen=True, kw_only=True, tag="WORKFLOW_RESUMED"):
+    """A person let it go on at `at`."""
+
+    message_id: str
+    at: int
+    actor: str = ""
+    reason: str = ""
+
+
+class WorkflowRedriven(Event, frozen=True, kw_only=True, tag="WORKFLOW_REDRIVEN"):
+    """A person had it run again after its end, from what failed or was cancelled, until `deadline_at`."""
+
+    message_id: str
+    actor: str = ""
+    reason: str = ""
+    deadline_at: int | None = None
+
+
+class StepResolved(Event, frozen=True, kw_only=True, tag="STEP_RESOLVED"):
+    """A person settled the parked visit at `at`: it is `completed` with `output` (`size` bytes of JSON) or
+    `failed` with `error`, or goes on by a `retry` or a `failover`, with a new `deadline_at`.
+    """
+
+    visit: str
+    step_id: str
+    message_id: str
+    at: int
+    verdict: str
+    actor: str = ""
+    reason: str = ""
+    output: Any = None
+    size: int = 0
+    error: str = ""
+    cause: str = ""
+    deadline_at: int | None = None
+
+
+class RequestIgnored(Event, frozen=True, kw_only=True, tag="REQUEST_IGNORED"):
+    """A request of the kind `request` was taken up too late to make sense; `why` says how."""
+
+    message_id: str
+    request: str
+    why: str
+    actor: str = ""
+
+
 class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
     """A visit began. `deadline_at` bounds a TASK, `wake_at` ends a WAIT."""
 
@@ -169,14 +224,16 @@ class StepParked(Event, frozen=True, kw_only=True, tag="STEP_PARKED"):
     visit: str
     step_id: str
     reason: str
+    at: int | None = None
 
 
 class StepCancelled(Event, frozen=True, kw_only=True, tag="STEP_CANCELLED"):
-    """The visit was given up because of something outside it."""
+    """The visit was given up because of something outside it; one that was parked says when, in `at`."""
 
     visit: str
     step_id: str
     reason: str = ""
+    at: int | None = None
 
 
 class WorkflowParked(Event, frozen=True, kw_only=True, tag="WORKFLOW_PARKED"):
@@ -210,6 +267,10 @@ AnyEvent = (
     WorkflowCreated
     | WorkflowStarted
     | CancelRequested
+    | PauseRequested
+    | WorkflowResumed
+    | WorkflowRedriven
+    | RequestIgnored
     | StepStarted
     | AttemptStarted
     | AttemptSucceeded
@@ -221,6 +282,7 @@ AnyEvent = (
     | StepCompleted
     | StepFailed
     | StepParked
+    | StepResolved
     | StepCancelled
     | WorkflowParked
     | WorkflowCompleted

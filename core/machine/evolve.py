@@ -10,8 +10,10 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from core.errors import IllegalEvent
 from core.machine import events as ev
-from core.machine import visits
+from core.machine import requested, visits
+from core.machine.scopes import enter
 from core.machine.state import ROOT, Failure, Scope, State
 from core.machine.transitions import EXECUTION, next_status
 
@@ -59,14 +61,24 @@ def _apply(state: State, event: ev.AnyEvent) -> State:
         case ev.WorkflowCreated():
             return _created(state, event)
         case ev.WorkflowStarted():
-            return visits.enter(state, ROOT, state.workflow.start_at)
+            if state.entered:
+                raise IllegalEvent("the execution was started before")
+            return enter(state, ROOT, state.workflow.start_at)
         case ev.CancelRequested():
             return replace(state, cancel=(event.actor, event.reason))
         case ev.WorkflowFailed():
             return replace(_stopped(state), failure=Failure(event.error, event.cause, event.step_id))
         case ev.WorkflowCompleted() | ev.WorkflowCancelled() | ev.WorkflowTimedOut():
             return _stopped(state)
-        case ev.WorkflowParked():
+        case ev.PauseRequested():
+            return requested.paused(state, event)
+        case ev.WorkflowResumed():
+            return requested.resumed(state, event)
+        case ev.StepResolved():
+            return requested.resolved(state, event)
+        case ev.WorkflowRedriven():
+            return requested.redriven(state, event)
+        case ev.WorkflowParked() | ev.RequestIgnored():
             return state
         case _:
             assert_never(event)
@@ -80,16 +92,20 @@ def _created(state: State, event: ev.WorkflowCreated) -> State:
         scopes=state.scopes.set(ROOT, root),
         visit_budget=event.visit_budget,
         deadline_at=event.deadline_at,
+        rerun_of=event.rerun_of,
     )
 
 
 def _stopped(state: State) -> State:
-    """What an ended execution keeps: its context, its failure and its counts."""
+    """What an ended execution keeps: its context, its failure, its counts, and what fell, for a redrive."""
     return replace(
         state,
         visits=state.visits.__class__(),
         ready=state.ready.__class__(),
         waiting=state.waiting.__class__(),
+        answered=state.answered.__class__(),
+        paused=None,
+        held_at=None,
         in_flight=0,
         parked=0,
         current_step=None,

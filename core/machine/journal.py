@@ -2,26 +2,40 @@
 
 Stores keep these bytes and never look inside. A reader that meets a version it does not know leaves the
 journal alone (JournalUnreadable): a newer worker will take it.
+
+A batch bears the lowest version whose readers understand it: 2 where it holds an event that version 1 did
+not have, else 1. So an older worker can go on with every execution that nobody asked something new of, and
+a release can be taken back.
 """
 
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from core.errors import JournalUnreadable
+from core.machine import events as ev
 from core.machine.events import AnyEvent
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_SINCE_2 = (
+    ev.PauseRequested,
+    ev.WorkflowResumed,
+    ev.WorkflowRedriven,
+    ev.StepResolved,
+    ev.RequestIgnored,
+)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The events that one commit appended: they happened together, at `at` (Unix epoch, milliseconds).
 
     `seq` is the number of the first event in the journal, from 1. `epoch` and `actor` say who wrote it, and
-    `commit` is the id of the commit.
+    `commit` is the id of the commit. `v` is set by `encode`.
     """
 
-    v: int = SCHEMA_VERSION
+    v: int = 1
     seq: int
     at: int
     epoch: int
@@ -40,8 +54,9 @@ _version = msgspec.json.Decoder(_Version)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The envelope as UTF-8 JSON."""
-    return _encoder.encode(envelope)
+    """The envelope as UTF-8 JSON, with the version that its events need."""
+    version = 2 if any(isinstance(event, _SINCE_2) for event in envelope.events) else 1
+    return _encoder.encode(envelope if envelope.v == version else replace(envelope, v=version))
 
 
 def decode(data: bytes) -> Envelope:

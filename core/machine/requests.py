@@ -4,7 +4,7 @@ Pure, and used twice: when a request comes in, to refuse it at once, and when it
 status may have changed in between.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from core.graph.model import TaskStep
 from core.machine.state import State, Visit
@@ -20,6 +20,8 @@ Request = Literal["cancel", "pause", "resume", "redrive", "resolve"]
 
 Verdict = Literal["completed", "failed", "retry", "failover"]
 """How a person settles a parked step."""
+
+VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 RESOLVED_AS_FAILED = "Sidestep.ResolvedAsFailed"
 """The error's name where the person gave none."""

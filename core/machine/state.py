@@ -62,6 +62,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     pending: int = 0
     results: Map[int, dict[str, Json]] = Map()
     failure: Failure | None = None
+    fallen: "Map[int, Fallen]" = Map()
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,13 +79,32 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     result: Mapping[str, Json] = {}
 
 
+class Fallen(msgspec.Struct, frozen=True):
+    """A branch that failed or was cancelled: its scope (without data, which its opener's scope has), and the
+    visit that fell in it, of which only the name, the numbers and what it holds of its own branches is kept.
+    """
+
+    scope: Scope
+    visit: Visit
+
+
+class Paused(msgspec.Struct, frozen=True):
+    """Since when (Unix epoch, milliseconds), by whom and why."""
+
+    at: int
+    actor: str = ""
+    reason: str = ""
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """An execution after `version` events.
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
     `entered` counts visits by base path, `visits_total` all of them; `data_bytes` adds up the sizes of the
     outputs. `in_flight` and `parked` count open attempts and parked visits. `failure` is what ended the root
-    scope, where something did.
+    scope, where something did, and `fallen` the root's visit that failed or was cancelled. `answered` holds
+    the paths of ready visits that have their result. `held_at` is since when the time limit stands still,
+    `redrives` how often it was run again after its end.
     """
 
     execution_id: str
@@ -105,6 +125,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     parked: int = 0
     root_ended: bool = False
     failure: Failure | None = None
+    fallen: Visit | None = None
+    answered: Map[str, None] = Map()
+    paused: Paused | None = None
+    held_at: int | None = None
+    rerun_of: str | None = None
     cancel: tuple[str, str] | None = None
     failed_over: bool = False
     redrives: int = 0

@@ -79,7 +79,7 @@ def next_attempt(
         case Fail():
             return Plan(failure=Failure(verdict.error, verdict.cause, step.id))
         case Park():
-            return Plan((ev.StepParked(visit=visit.path, step_id=step.id, reason=verdict.reason),))
+            return Plan((ev.StepParked(visit=visit.path, step_id=step.id, reason=verdict.reason, at=now),))
         case Retry():
             retry = ev.RetryScheduled(
                 visit=visit.path,

@@ -38,36 +38,61 @@ _WHILE_RUNNING = dict.fromkeys(
         "STEP_FAILED",
         "STEP_PARKED",
         "STEP_CANCELLED",
+        "STEP_RESOLVED",
         "CANCEL_REQUESTED",
+        "REQUEST_IGNORED",
     ),
     RUNNING,
 )
+
 
 EXECUTION: Mapping[str, Mapping[str, str]] = {
     NEW: {"WORKFLOW_CREATED": PENDING},
     PENDING: {
         "WORKFLOW_STARTED": RUNNING,
         "CANCEL_REQUESTED": PENDING,
+        "REQUEST_IGNORED": PENDING,
+        "PAUSE_REQUESTED": PAUSED,
         "WORKFLOW_CANCELLED": CANCELLED,
         "WORKFLOW_TIMED_OUT": TIMED_OUT,
     },
     RUNNING: {
         **_WHILE_RUNNING,
+        # After a pause or a redrive that came before the start.
+        "WORKFLOW_STARTED": RUNNING,
+        "PAUSE_REQUESTED": PAUSED,
         "WORKFLOW_PARKED": PARKED,
         "WORKFLOW_COMPLETED": COMPLETED,
         "WORKFLOW_FAILED": FAILED,
         "WORKFLOW_CANCELLED": CANCELLED,
         "WORKFLOW_TIMED_OUT": TIMED_OUT,
     },
-    PARKED: {
-        "CANCEL_REQUESTED": PARKED,
-        "STEP_CANCELLED": PARKED,
+    PAUSED: {
+        "ATTEMPT_SUCCEEDED": PAUSED,
+        "ATTEMPT_FAILED": PAUSED,
+        "ATTEMPT_INTERRUPTED": PAUSED,
+        "ATTEMPT_ABANDONED": PAUSED,
+        "STEP_COMPLETED": PAUSED,
+        "STEP_RESOLVED": PAUSED,
+        "FAILED_OVER": PAUSED,
+        "STEP_CANCELLED": PAUSED,
+        "CANCEL_REQUESTED": PAUSED,
+        "REQUEST_IGNORED": PAUSED,
+        "WORKFLOW_RESUMED": RUNNING,
         "WORKFLOW_CANCELLED": CANCELLED,
     },
-    COMPLETED: {},
-    FAILED: {},
-    CANCELLED: {},
-    TIMED_OUT: {},
+    PARKED: {
+        "STEP_RESOLVED": RUNNING,
+        "CANCEL_REQUESTED": PARKED,
+        "REQUEST_IGNORED": PARKED,
+        "STEP_CANCELLED": PARKED,
+        "PAUSE_REQUESTED": PAUSED,
+        "WORKFLOW_CANCELLED": CANCELLED,
+    },
+    COMPLETED: {"REQUEST_IGNORED": COMPLETED},
+    FAILED: {"WORKFLOW_REDRIVEN": RUNNING, "REQUEST_IGNORED": FAILED},
+    CANCELLED: {"WORKFLOW_REDRIVEN": RUNNING, "REQUEST_IGNORED": CANCELLED},
+    TIMED_OUT: {"WORKFLOW_REDRIVEN": RUNNING, "REQUEST_IGNORED": TIMED_OUT},
 }
 """Execution status, then event kind, to the next status."""
 
@@ -86,11 +111,11 @@ STEP: Mapping[str, Mapping[str, str]] = {
         "STEP_PARKED": PARKED,
         "STEP_CANCELLED": CANCELLED,
     },
-    PARKED: {"STEP_CANCELLED": CANCELLED},
+    PARKED: {"STEP_RESOLVED": RUNNING, "STEP_CANCELLED": CANCELLED},
     COMPLETED: {},
-    FAILED: {},
+    FAILED: {"WORKFLOW_REDRIVEN": PENDING},
     SKIPPED: {},
-    CANCELLED: {},
+    CANCELLED: {"WORKFLOW_REDRIVEN": PENDING},
 }
 """Step status (of one visit), then event kind, to the next status."""
 

@@ -1,8 +1,5 @@
 """How the events of one visit change the state (see evolve.py, which alone calls these)."""
 
-from typing import TypeVar
-
-from immutables import Map
 from msgspec.structs import replace
 
 from core.data.paths import assign, split
@@ -10,35 +7,19 @@ from core.errors import IllegalEvent
 from core.failover.outcome import interrupted, succeeded
 from core.graph.model import Json, ParallelStep, PassStep, Step, TaskStep
 from core.machine import events as ev
-from core.machine.paths import base_path, branch_scope, visit_path
-from core.machine.state import Failure, OpenAttempt, Scope, State, Visit
+from core.machine.limit import hold, let_go
+from core.machine.scopes import end_scope, enter, fell, gone, open_branches, without
+from core.machine.state import Failure, OpenAttempt, State, Visit
 from core.machine.transitions import PARKED, STEP, next_status
-
-V = TypeVar("V")
-
-
-def enter(state: State, scope: str, step_id: str) -> State:
-    """A new visit of `step_id` in `scope`, ready to be started."""
-    base = base_path(scope, step_id)
-    count = state.entered.get(base, 0) + 1
-    visit = Visit(path=visit_path(scope, step_id, count), step_id=step_id, scope=scope)
-    return replace(
-        state,
-        visits=state.visits.set(visit.path, visit),
-        ready=state.ready.set(visit.path, None),
-        entered=state.entered.set(base, count),
-        visits_total=state.visits_total + 1,
-        current_step=step_id,
-    )
 
 
 def step_started(state: State, event: ev.StepStarted) -> State:
     """PENDING to RUNNING; a PARALLEL opens its branches, a WAIT its timer."""
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     step = state.step_of(visit)
     visit = replace(visit, deadline_at=event.deadline_at, wake_at=event.wake_at)
     if isinstance(step, ParallelStep):
-        return _open_branches(state, visit, step)
+        return open_branches(state, visit, step)
     if event.wake_at is not None:
         return replace(
             state,
@@ -51,7 +32,7 @@ def step_started(state: State, event: ev.StepStarted) -> State:
 
 def attempt_started(state: State, event: ev.AttemptStarted) -> State:
     """One more open attempt; its number is higher than every one before."""
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     if event.attempt <= visit.attempts:
         raise IllegalEvent(f"attempt {event.attempt} of {event.visit} was started before")
     if event.round != visit.round:
@@ -68,8 +49,8 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
     return replace(
         state,
         visits=state.visits.set(visit.path, visit),
-        ready=_without(state.ready, visit.path),
-        waiting=_without(state.waiting, visit.path),
+        ready=without(state.ready, visit.path),
+        waiting=without(state.waiting, visit.path),
         in_flight=state.in_flight + 1,
     )
 
@@ -77,7 +58,11 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
 def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:
     """The attempt is closed with its output, and the visit wants a decision."""
     visit = _closed(state, event.visit, event.attempt, event)
-    state = replace(state, data_bytes=state.data_bytes + event.size)
+    state = replace(
+        state,
+        data_bytes=state.data_bytes + event.size,
+        answered=state.answered.set(visit.path, None),
+    )
     return _decide_next(state, replace(visit, outcome=succeeded(event.output)))
 
 
@@ -115,7 +100,7 @@ def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
 
 def failed_over(state: State, event: ev.FailedOver) -> State:
     """The visit is at another target."""
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     visit = replace(
         visit, target=event.to_index, tries_here=0, outcome=None, reasons=(*visit.reasons, event.reason)
     )
@@ -129,7 +114,7 @@ def failed_over(state: State, event: ev.FailedOver) -> State:
 
 def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
     """The visit waits, then tries again where the event says."""
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     step = state.step_of(visit)
     used = visit.retries
     if event.policy is not None and isinstance(step, TaskStep):
@@ -149,14 +134,14 @@ def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
     return replace(
         state,
         visits=state.visits.set(visit.path, visit),
-        ready=_without(state.ready, visit.path),
+        ready=without(state.ready, visit.path),
         waiting=state.waiting.set(visit.path, event.wake_at),
     )
 
 
 def step_completed(state: State, event: ev.StepCompleted) -> State:
     """Merge what the step gave into its scope, and go on to its next step or end the scope."""
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
     step = state.step_of(visit)
@@ -165,17 +150,17 @@ def step_completed(state: State, event: ev.StepCompleted) -> State:
         scope = state.scopes[visit.scope]
         scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
         state = replace(state, scopes=state.scopes.set(scope.path, scope))
-    state = _gone(state, visit)
+    state = gone(state, visit)
     following = event.next or step.next
-    return enter(state, visit.scope, following) if following else _end_scope(state, visit.scope)
+    return enter(state, visit.scope, following) if following else end_scope(state, visit.scope)
 
 
 def step_failed(state: State, event: ev.StepFailed) -> State:
     """Go on where the error is caught, or hand it up to whoever opened the scope."""
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
-    state = _gone(state, visit)
+    state = gone(state, visit)
     if event.next is not None:
         scope = state.scopes[visit.scope]
         caught = {"error": event.error, "cause": event.cause}
@@ -184,28 +169,17 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
         scope = replace(scope, data=data, result={**scope.result, where[0]: data[where[0]]})
         return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), visit.scope, event.next)
     origin = visit.failure.step_id if visit.failure is not None else event.step_id
-    failure = Failure(event.error, event.cause, origin)
-    parent = state.scopes[visit.scope].parent
-    if parent is None:
-        return replace(state, failure=failure, root_ended=True)
-    opener = state.visits[parent]
-    opener = replace(opener, pending=opener.pending - 1, failure=opener.failure or failure)
-    return replace(
-        state,
-        scopes=state.scopes.delete(visit.scope),
-        visits=state.visits.set(parent, opener),
-        ready=state.ready.set(parent, None),
-    )
+    return fell(state, visit, Failure(event.error, event.cause, origin))
 
 
 def step_parked(state: State, event: ev.StepParked) -> State:
-    """The visit stays, and waits for a person."""
-    visit = replace(_moved(state, event.visit, event), outcome=None)
+    """The visit stays, and waits for a person; the execution's time limit stands still."""
+    visit = replace(moved(state, event.visit, event), outcome=None, reasons=(event.reason,))
     return replace(
-        state,
+        hold(state, event.at),
         visits=state.visits.set(visit.path, visit),
-        ready=_without(state.ready, visit.path),
-        waiting=_without(state.waiting, visit.path),
+        ready=without(state.ready, visit.path),
+        waiting=without(state.waiting, visit.path),
         parked=state.parked + 1,
         current_step=visit.step_id,
     )
@@ -214,21 +188,12 @@ def step_parked(state: State, event: ev.StepParked) -> State:
 def step_cancelled(state: State, event: ev.StepCancelled) -> State:
     """The visit is given up; of a branch, its scope goes with it."""
     before = state.visits.get(event.visit)
-    visit = _moved(state, event.visit, event)
+    visit = moved(state, event.visit, event)
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
     if before is not None and before.status == PARKED:
-        state = replace(state, parked=state.parked - 1)
-    state = _gone(state, visit)
-    scope = state.scopes.get(visit.scope)
-    if scope is None or scope.parent is None:
-        return state
-    opener = state.visits.get(scope.parent)
-    state = replace(state, scopes=state.scopes.delete(visit.scope))
-    if opener is None:
-        return state
-    opener = replace(opener, pending=opener.pending - 1)
-    return replace(state, visits=state.visits.set(opener.path, opener))
+        state = let_go(replace(state, parked=state.parked - 1), event.at)
+    return fell(gone(state, visit), visit)
 
 
 def _output(visit: Visit, step: Step) -> dict[str, Json]:
@@ -247,49 +212,6 @@ def _output(visit: Visit, step: Step) -> dict[str, Json]:
     return {}
 
 
-def _open_branches(state: State, visit: Visit, step: ParallelStep) -> State:
-    data = state.scopes[visit.scope].data
-    visit = replace(visit, pending=len(step.branches))
-    state = replace(
-        state,
-        visits=state.visits.set(visit.path, visit),
-        ready=state.ready.delete(visit.path),
-    )
-    for index, first in enumerate(step.branches):
-        scope = Scope(path=branch_scope(visit.path, index), parent=visit.path, index=index, data=data)
-        state = enter(replace(state, scopes=state.scopes.set(scope.path, scope)), scope.path, first)
-    return replace(state, current_step=step.id)
-
-
-def _end_scope(state: State, path: str) -> State:
-    """The last step of a scope is done: hand its result to whoever opened it."""
-    scope = state.scopes[path]
-    if scope.parent is None:
-        return replace(state, root_ended=True)
-    opener = state.visits[scope.parent]
-    opener = replace(
-        opener,
-        pending=opener.pending - 1,
-        results=opener.results.set(scope.index, dict(scope.result)),
-    )
-    ready = state.ready.set(opener.path, None) if opener.pending == 0 else state.ready
-    return replace(
-        state,
-        scopes=state.scopes.delete(path),
-        visits=state.visits.set(opener.path, opener),
-        ready=ready,
-    )
-
-
-def _gone(state: State, visit: Visit) -> State:
-    return replace(
-        state,
-        visits=state.visits.delete(visit.path),
-        ready=_without(state.ready, visit.path),
-        waiting=_without(state.waiting, visit.path),
-    )
-
-
 def _decide_next(state: State, visit: Visit) -> State:
     return replace(
         state,
@@ -299,7 +221,7 @@ def _decide_next(state: State, visit: Visit) -> State:
     )
 
 
-def _moved(state: State, path: str, event: ev.Event) -> Visit:
+def moved(state: State, path: str, event: ev.Event) -> Visit:
     """The visit, with the status that the table gives it after `event`."""
     visit = state.visits.get(path)
     if visit is None:
@@ -310,12 +232,8 @@ def _moved(state: State, path: str, event: ev.Event) -> Visit:
 
 def _closed(state: State, path: str, attempt: int, event: ev.Event) -> Visit:
     """The visit without that open attempt. Raises IllegalEvent where it is not open."""
-    visit = _moved(state, path, event)
+    visit = moved(state, path, event)
     left = tuple(one for one in visit.open if one.number != attempt)
     if len(left) == len(visit.open):
         raise IllegalEvent(f"{ev.kind(event)}: attempt {attempt} of {path} is not open")
     return replace(visit, open=left)
-
-
-def _without(mapping: Map[str, V], path: str) -> Map[str, V]:
-    return mapping.delete(path) if path in mapping else mapping

@@ -24,11 +24,19 @@ def test_every_status_that_a_row_leads_to_is_a_row() -> None:
         assert {following for row in table.values() for following in row.values()} <= set(table)
 
 
-def test_nothing_follows_a_terminal_status() -> None:
+def test_only_a_redrive_leads_out_of_a_terminal_status_and_nothing_out_of_completed() -> None:
     for status in t.TERMINAL:
-        for kind in KINDS:
+        allowed = {"REQUEST_IGNORED"} | (set() if status == t.COMPLETED else {"WORKFLOW_REDRIVEN"})
+        for kind in KINDS - allowed:
             with pytest.raises(IllegalEvent, match=f"{kind} cannot follow {status}"):
                 t.next_status(t.EXECUTION, status, kind)
+        assert t.next_status(t.EXECUTION, status, "REQUEST_IGNORED") == status
+
+
+def test_while_paused_no_event_starts_anything() -> None:
+    starts = {"WORKFLOW_STARTED", "STEP_STARTED", "ATTEMPT_STARTED", "RETRY_SCHEDULED", "STEP_PARKED"}
+    ends = {"WORKFLOW_COMPLETED", "WORKFLOW_FAILED", "WORKFLOW_TIMED_OUT", "WORKFLOW_PARKED", "STEP_FAILED"}
+    assert not (starts | ends) & set(t.EXECUTION[t.PAUSED])
 
 
 def test_the_diagram_in_the_docs_is_drawn_from_the_table() -> None:

@@ -1,0 +1,172 @@
+"""What people are shown of an execution's steps: each visit, attempt by attempt, as its events tell it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from core.machine import events as ev
+from core.machine.journal import Envelope
+from core.machine.paths import base_path
+from core.machine.state import State
+from core.machine.transitions import CANCELLED, COMPLETED, FAILED, PARKED, PENDING, RUNNING, SKIPPED
+
+
+class AttemptView(msgspec.Struct, kw_only=True, rename="camel"):
+    """One call of one target. `executed` and `scope` are None while it is under way."""
+
+    attempt: int
+    round: int
+    provider: str
+    region: str | None
+    function_id: str
+    idempotency_key: str
+    started_at: str
+    reasons: list[str]
+    status: str = "RUNNING"
+    ended_at: str | None = None
+    duration_ms: float | None = None
+    executed: str | None = None
+    scope: str | None = None
+    signal: str | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+class ResolvedView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a person settled a parked step (the newest time)."""
+
+    at: str
+    verdict: str
+    actor: str
+    reason: str
+
+
+class StepView(msgspec.Struct, kw_only=True, rename="camel"):
+    """One visit of a step, or a step that was never reached (`visit` is None)."""
+
+    step_id: str
+    visit: str | None
+    type: str
+    status: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    failed_over: bool = False
+    error: str | None = None
+    cause: str | None = None
+    caught: bool = False
+    parked_because: str | None = None
+    resolved: ResolvedView | None = None
+    wake_at: str | None = None
+    attempts: list[AttemptView] = []
+
+
+def instant(at_ms: int) -> str:
+    """Milliseconds since the Unix epoch as RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
+    """Every visit that the envelopes tell of, in order of entering, then the steps never reached."""
+    steps = state.workflow.steps
+    visits: dict[str, StepView] = {}
+    for envelope in envelopes:
+        at = instant(envelope.at)
+        for event in envelope.events:
+            if isinstance(event, ev.StepStarted):
+                seen = visits.get(event.visit)
+                if seen is None:
+                    kind = str(steps[event.step_id].__struct_config__.tag)
+                    seen = StepView(
+                        step_id=event.step_id,
+                        visit=event.visit,
+                        type=kind,
+                        status=RUNNING,
+                        started_at=at,
+                        attempts=[],
+                    )
+                    visits[event.visit] = seen
+                _begin(seen, event)
+            else:
+                seen = visits.get(getattr(event, "visit", ""))
+                if seen is not None:
+                    _note(seen, event, at)
+    entered = {base.rpartition("/")[2] for base in state.entered}
+    rest = SKIPPED if state.terminal else PENDING
+    never = [
+        StepView(step_id=step.id, visit=None, type=str(step.__struct_config__.tag), status=rest, attempts=[])
+        for step in steps.values()
+        if base_path("", step.id) not in entered
+    ]
+    return [*visits.values(), *never]
+
+
+def _begin(seen: StepView, event: ev.StepStarted) -> None:
+    """A visit that a redrive enters again keeps its attempts, and its first beginning."""
+    seen.status, seen.ended_at, seen.caught = RUNNING, None, False
+    seen.error = seen.cause = None
+    seen.wake_at = None if event.wake_at is None else instant(event.wake_at)
+
+
+def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
+    """Write one event into the view of its visit."""
+    match event:
+        case ev.AttemptStarted():
+            seen.attempts.append(
+                AttemptView(
+                    attempt=event.attempt,
+                    round=event.round,
+                    provider=event.target.provider,
+                    region=event.target.region,
+                    function_id=event.target.function_id,
+                    idempotency_key=event.key,
+                    started_at=at,
+                    reasons=list(event.reasons),
+                )
+            )
+        case ev.AttemptSucceeded():
+            _end(seen, event.attempt, at, COMPLETED, executed="YES", duration_ms=event.duration_ms)
+        case ev.AttemptFailed():
+            outcome = event.outcome
+            _end(
+                seen,
+                event.attempt,
+                at,
+                FAILED,
+                executed=outcome.executed.value,
+                duration_ms=event.duration_ms,
+                scope=outcome.scope.value,
+                signal=outcome.signal,
+                error=outcome.error,
+                cause=outcome.cause,
+            )
+        case ev.AttemptInterrupted():
+            _end(seen, event.attempt, at, "INTERRUPTED", executed="MAYBE", signal="interrupted")
+        case ev.AttemptAbandoned():
+            _end(seen, event.attempt, at, "ABANDONED", executed="MAYBE", cause=event.reason)
+        case ev.FailedOver():
+            seen.failed_over = True
+        case ev.RetryScheduled():
+            seen.wake_at = instant(event.wake_at)
+        case ev.StepCompleted():
+            seen.status, seen.ended_at = COMPLETED, at
+        case ev.StepFailed():
+            seen.status, seen.ended_at, seen.caught = FAILED, at, event.next is not None
+            seen.error, seen.cause = event.error, event.cause
+        case ev.StepParked():
+            seen.status, seen.parked_because = PARKED, event.reason
+        case ev.StepResolved():
+            seen.status, seen.parked_because = RUNNING, None
+            seen.resolved = ResolvedView(at=at, verdict=event.verdict, actor=event.actor, reason=event.reason)
+        case ev.StepCancelled():
+            seen.status, seen.ended_at, seen.cause = CANCELLED, at, event.reason
+        case _:
+            pass
+
+
+def _end(seen: StepView, number: int, at: str, status: str, **facts: Any) -> None:
+    for attempt in seen.attempts:
+        if attempt.attempt == number:
+            attempt.status, attempt.ended_at = status, at
+            for name, value in facts.items():
+                setattr(attempt, name, value)

@@ -1,0 +1,462 @@
+"""Pause, resume, redrive and resolve, as the machine decides them."""
+
+from typing import Any
+
+import pytest
+
+from core.errors import IllegalEvent
+from core.failover.health import Health
+from core.graph.model import (
+    Catcher,
+    FailStep,
+    ParallelStep,
+    TaskStep,
+    WaitStep,
+)
+from core.machine import events as ev
+from core.machine import snapshot
+from core.machine.evolve import evolve
+from core.machine.requests import parked_visit
+from tests.machine.helpers import AWS, GCP, RAISED, REFUSED, TIMED_OUT, Machine
+
+
+def task(name: str, following: str | None = None, **changes: Any) -> TaskStep:
+    given: dict[str, Any] = {
+        "targets": (AWS,),
+        "timeout_ms": 3_000,
+        "deadline_ms": 10_000,
+        "next": following,
+        **changes,
+    }
+    return TaskStep(id=name, **given)
+
+
+def once(name: str, following: str | None = None, **changes: Any) -> TaskStep:
+    return task(name, following, effects="atMostOnce", on_ambiguous="park", **changes)
+
+
+def pause(machine: Machine) -> None:
+    machine.tell(ev.PauseRequested(message_id="p", at=machine.now, actor="ann", reason="a look"))
+    machine.decide()
+
+
+def resume(machine: Machine) -> None:
+    machine.tell(ev.WorkflowResumed(message_id="r", at=machine.now, actor="ann"))
+    machine.decide()
+
+
+def redrive(machine: Machine, deadline_at: int | None = None) -> None:
+    machine.tell(ev.WorkflowRedriven(message_id="again", actor="ann", deadline_at=deadline_at))
+    machine.decide()
+
+
+def resolve(machine: Machine, verdict: str, **more: Any) -> None:
+    visit = parked_visit(machine.state, None, verdict)
+    assert not isinstance(visit, str), visit
+    machine.tell(
+        ev.StepResolved(
+            visit=visit.path,
+            step_id=visit.step_id,
+            message_id="s",
+            at=machine.now,
+            verdict=verdict,
+            actor="ann",
+            reason="I looked",
+            deadline_at=machine.now + 10_000,
+            **more,
+        )
+    )
+
+
+def test_a_paused_execution_lets_its_call_end_completes_the_step_and_starts_nothing() -> None:
+    machine = Machine(task("a", "b"), task("b"))
+    pause(machine)
+    machine.answer({"x": 1})
+    assert machine.state.status == "PAUSED"
+    assert machine.state.context == {"x": 1}
+    assert [send.started.step_id for send in machine.sent] == ["a"]
+    assert machine.wake_at is None
+    resume(machine)
+    assert machine.last().started.step_id == "b"
+
+
+def test_a_failed_answer_waits_for_the_resume_and_then_sidesteps() -> None:
+    machine = Machine(task("a", targets=(AWS, GCP)))
+    pause(machine)
+    machine.answer(REFUSED)
+    assert len(machine.sent) == 1
+    machine.now += 3_600_000
+    resume(machine)
+    assert machine.last().started.target == GCP
+    assert machine.last().started.timeout_ms == 3_000, "the pause is not charged to the step"
+
+
+def test_an_execution_whose_last_step_ends_while_paused_completes_when_it_is_resumed() -> None:
+    machine = Machine(task("a"))
+    pause(machine)
+    machine.answer({})
+    assert machine.state.status == "PAUSED"
+    resume(machine)
+    assert machine.state.status == "COMPLETED"
+
+
+def test_a_pause_before_the_start_holds_the_start() -> None:
+    machine = Machine(task("a"), stopped=True)
+    fresh = Machine(task("a"))
+    state = evolve(fresh.state.__class__(execution_id="x", workflow=fresh.state.workflow), machine.events[0])
+    machine.state, machine.events, machine.sent = state, machine.events[:1], []
+    machine.stopped = False
+    pause(machine)
+    assert not machine.sent
+    resume(machine)
+    assert machine.kinds()[-3:] == ["WORKFLOW_STARTED", "STEP_STARTED", "ATTEMPT_STARTED"]
+
+
+def test_the_time_limit_stands_still_during_a_pause() -> None:
+    machine = Machine(task("a", "b"), task("b"), deadline_at=6_000)
+    machine.now = 3_000
+    pause(machine)
+    machine.now = 100_000
+    machine.decide()
+    assert machine.state.status == "PAUSED"
+    resume(machine)
+    assert machine.state.deadline_at == 103_000
+    assert machine.wake_at == 103_000
+
+
+def test_a_wait_that_ended_during_a_pause_ends_with_it_and_not_later() -> None:
+    machine = Machine(WaitStep(id="w", seconds=10, next="a"), task("a"))
+    pause(machine)
+    machine.now += 60_000
+    machine.decide()
+    assert not machine.sent
+    resume(machine)
+    assert machine.last().started.step_id == "a"
+
+
+def test_a_retry_that_was_due_during_a_pause_has_its_time_after_it() -> None:
+    machine = Machine(task("a", timeout_ms=9_000))
+    machine.answer(REFUSED)
+    assert machine.wake_at is not None
+    before = machine.state.visits["a"].deadline_at
+    pause(machine)
+    machine.now += 60_000
+    resume(machine)
+    assert machine.last().started.attempt == 2
+    assert machine.state.visits["a"].deadline_at == (before or 0) + 60_000
+
+
+def test_a_branch_that_fails_during_a_pause_cancels_its_siblings_after_it() -> None:
+    machine = Machine(ParallelStep(id="fan", branches=("l", "r")), task("l"), task("r"))
+    pause(machine)
+    machine.answer(RAISED, "fan/0/l")
+    assert machine.state.status == "PAUSED"
+    assert not machine.aborted
+    resume(machine)
+    assert machine.state.status == "FAILED"
+    assert len(machine.aborted) == 1
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_paused_execution_can_be_cancelled(*, parked: bool) -> None:
+    machine = Machine(once("a") if parked else task("a"))
+    if parked:
+        machine.answer(TIMED_OUT)
+        assert machine.state.status == "PARKED"
+    pause(machine)
+    machine.tell(ev.CancelRequested(message_id="cancel"))
+    machine.decide()
+    assert machine.state.status == "CANCELLED"
+
+
+def test_a_redrive_runs_what_failed_in_the_next_round_and_keeps_what_completed() -> None:
+    machine = Machine(task("a", "b"), task("b", "c"), task("c"))
+    machine.answer({"x": 1})
+    machine.answer(RAISED)
+    assert machine.state.status == "FAILED"
+    redrive(machine, 99_000)
+    sent = machine.last().started
+    assert (sent.visit, sent.attempt, sent.round, sent.key) == ("b", 2, 2, "x1/b/2")
+    assert sent.timeout_ms == 3_000
+    assert machine.last().payload == {"x": 1}
+    assert machine.state.status == "RUNNING"
+    assert machine.state.deadline_at == 99_000
+    assert machine.state.failure is None
+    machine.answer({"y": 2})
+    machine.answer({"z": 3})
+    assert machine.state.status == "COMPLETED"
+    assert machine.state.context == {"x": 1, "y": 2, "z": 3}
+
+
+def test_a_redrive_of_branches_keeps_the_results_of_those_that_completed() -> None:
+    machine = Machine(
+        task("s", "fan"),
+        ParallelStep(id="fan", branches=("l", "m", "r"), next="end"),
+        task("l"),
+        task("m", "n"),
+        task("n"),
+        task("r"),
+        task("end"),
+    )
+    machine.answer({"s": 0})
+    machine.answer({"l": 1}, "fan/0/l")
+    machine.answer({"m": 2}, "fan/1/m")
+    machine.answer(RAISED, "fan/2/r")
+    assert machine.state.status == "FAILED"
+    before = len(machine.sent)
+    redrive(machine)
+    again = [(send.started.visit, send.started.round) for send in machine.sent[before:]]
+    assert again == [("fan/1/n", 2), ("fan/2/r", 2)], "n was cancelled, r failed, l completed"
+    assert machine.sent[before].payload == {"s": 0, "m": 2}
+    machine.answer({"n": 3}, "fan/1/n")
+    machine.answer({"r": 4}, "fan/2/r")
+    machine.answer({}, "end")
+    assert machine.state.status == "COMPLETED"
+    assert machine.state.context["fan"] == [{"l": 1}, {"m": 2, "n": 3}, {"r": 4}]
+
+
+def test_a_redrive_reaches_into_branches_of_branches_from_a_snapshot_too() -> None:
+    machine = Machine(
+        ParallelStep(id="out", branches=("in", "z")),
+        ParallelStep(id="in", branches=("l", "r")),
+        task("l"),
+        task("r"),
+        task("z"),
+    )
+    machine.answer({"l": 1}, "out/0/in/0/l")
+    machine.tell(ev.CancelRequested(message_id="cancel"))
+    machine.decide()
+    assert machine.state.status == "CANCELLED"
+    kept = snapshot.restore(snapshot.dump(machine.state), machine.state.workflow)
+    assert kept == machine.state
+    machine.state = kept
+    before = len(machine.sent)
+    redrive(machine)
+    assert {send.started.visit for send in machine.sent[before:]} == {"out/0/in/1/r", "out/1/z"}
+    machine.answer({"r": 2}, "out/0/in/1/r")
+    machine.answer({"z": 3}, "out/1/z")
+    assert machine.state.status == "COMPLETED"
+    assert machine.state.context["out"] == [{"l": 1, "r": 2, "in": [{"l": 1}, {"r": 2}]}, {"z": 3}]
+
+
+def test_an_answer_that_came_with_the_cancel_is_kept_for_the_redrive() -> None:
+    machine = Machine(task("a", "b"), task("b"))
+    live = machine.state.visits["a"]
+    machine.tell(ev.AttemptSucceeded(visit="a", step_id="a", attempt=live.open[0].number, output={"x": 1}))
+    machine.tell(ev.CancelRequested(message_id="cancel"))
+    machine.decide()
+    assert machine.state.status == "CANCELLED"
+    redrive(machine)
+    assert machine.last().started.visit == "b"
+    assert machine.last().started.round == 1, "it was never sent before"
+
+
+def test_a_redrive_after_a_cancel_that_came_after_all_was_done_completes() -> None:
+    machine = Machine(task("a"))
+    machine.tell(ev.AttemptSucceeded(visit="a", step_id="a", attempt=1, output={"x": 1}))
+    machine.tell(ev.CancelRequested(message_id="cancel"))
+    machine.decide()
+    redrive(machine)
+    assert machine.state.status == "COMPLETED"
+    assert len(machine.sent) == 1
+
+
+def test_a_redrive_of_what_was_cancelled_before_its_start_starts_it() -> None:
+    machine = Machine(task("a"))
+    machine.state = evolve(
+        machine.state.__class__(execution_id="x1", workflow=machine.state.workflow), machine.events[0]
+    )
+    machine.tell(ev.CancelRequested(message_id="cancel"))
+    machine.decide()
+    assert machine.state.status == "CANCELLED"
+    redrive(machine)
+    assert machine.kinds()[-3:] == ["WORKFLOW_STARTED", "STEP_STARTED", "ATTEMPT_STARTED"]
+
+
+def test_a_redrive_can_be_redriven_and_a_fail_step_fails_again() -> None:
+    machine = Machine(task("a", "no"), FailStep(id="no", error="Nope", cause="never"))
+    machine.answer(RAISED)
+    for number in (2, 3):
+        redrive(machine)
+        assert machine.last().started.attempt == machine.last().started.round == number
+        machine.answer(RAISED)
+        assert machine.state.status == "FAILED"
+    redrive(machine)
+    machine.answer({})
+    for _ in range(2):
+        assert machine.state.failure is not None
+        assert machine.state.failure.error == "Nope"
+        redrive(machine)
+    assert machine.state.redrives == 5
+    assert len(machine.sent) == 4
+
+
+def test_what_a_catch_took_is_not_redriven() -> None:
+    fan = ParallelStep(id="fan", branches=("l", "r"), catch=(Catcher(errors=("*",), next="mend"),))
+    machine = Machine(fan, task("l"), task("r"), task("mend"))
+    machine.answer(RAISED, "fan/0/l")
+    machine.answer(RAISED, "mend")
+    assert machine.state.status == "FAILED"
+    before = len(machine.sent)
+    redrive(machine)
+    assert [send.started.visit for send in machine.sent[before:]] == ["mend"]
+
+
+def test_an_execution_that_timed_out_gets_a_new_time_limit() -> None:
+    machine = Machine(task("a"), deadline_at=2_000)
+    machine.now = 2_000
+    machine.decide()
+    assert machine.state.status == "TIMED_OUT"
+    redrive(machine, 12_000)
+    assert machine.wake_at == 12_000
+    assert machine.last().started.visit == "a"
+
+
+def test_a_redrive_renews_the_visit_budget() -> None:
+    machine = Machine(task("a", "b"), task("b", "a"), budget=3)
+    for _ in range(3):
+        machine.answer({})
+    assert machine.state.failure is not None
+    assert machine.state.failure.error == "Sidestep.VisitBudgetExceeded"
+    redrive(machine)
+    assert machine.last().started.visit == "b~2"
+    machine.answer({})
+    assert machine.last().started.visit == "a~3"
+
+
+def test_what_completed_cannot_be_redriven() -> None:
+    machine = Machine(task("a"))
+    machine.answer({})
+    with pytest.raises(IllegalEvent, match="WORKFLOW_REDRIVEN cannot follow COMPLETED"):
+        redrive(machine)
+
+
+def test_a_parked_step_that_is_resolved_as_completed_goes_on_with_the_output() -> None:
+    machine = Machine(once("pay", "ship"), task("ship"))
+    machine.answer(TIMED_OUT)
+    assert machine.state.status == "PARKED"
+    resolve(machine, "completed", output={"paid": True})
+    machine.decide()
+    assert machine.state.status == "RUNNING"
+    assert machine.last().started.step_id == "ship"
+    assert machine.last().payload == {"paid": True}
+
+
+def test_a_parked_step_that_is_resolved_as_failed_is_caught_like_any_failure() -> None:
+    machine = Machine(once("pay", catch=(Catcher(errors=("Lost",), next="refund"),)), task("refund"))
+    machine.answer(TIMED_OUT)
+    resolve(machine, "failed", error="Lost", cause="the bank says no")
+    machine.decide()
+    assert machine.last().started.step_id == "refund"
+    assert machine.state.context == {"error": {"error": "Lost", "cause": "the bank says no"}}
+
+
+def test_a_parked_step_that_is_to_be_tried_again_keeps_its_round_and_says_who_wanted_it() -> None:
+    machine = Machine(once("pay", targets=(AWS, GCP)))
+    machine.answer(TIMED_OUT)
+    first = machine.last().started
+    machine.now += 500_000
+    resolve(machine, "retry")
+    machine.decide()
+    sent = machine.last().started
+    assert (sent.target, sent.key, sent.attempt) == (AWS, first.key, 2)
+    assert sent.timeout_ms == 3_000
+    assert sent.reasons == ("ann settled it: retry (I looked)",)
+    machine.answer(TIMED_OUT)
+    assert machine.state.status == "PARKED", "one word allows one send"
+
+
+def test_a_parked_step_that_is_to_fail_over_goes_to_its_next_target() -> None:
+    machine = Machine(once("pay", targets=(AWS, GCP)))
+    machine.answer(TIMED_OUT)
+    resolve(machine, "failover")
+    machine.tell(
+        ev.FailedOver(
+            visit="pay", step_id="pay", from_target=AWS, to_target=GCP, to_index=1, reason="ann says so"
+        )
+    )
+    machine.decide()
+    assert machine.last().started.target == GCP
+    assert machine.last().started.reasons[-1] == "ann says so"
+    machine.answer(TIMED_OUT)
+    assert parked_visit(machine.state, "pay", "failover") == (
+        "step 'pay' has no target after the one where it is parked"
+    )
+
+
+def test_the_time_that_a_step_was_parked_is_given_back() -> None:
+    machine = Machine(once("pay", "ship"), task("ship"), deadline_at=6_000)
+    machine.now = 4_000
+    machine.answer(TIMED_OUT)
+    machine.now = 50_000
+    pause(machine)
+    machine.now = 60_000
+    resolve(machine, "completed", output={})
+    machine.decide()
+    machine.now = 70_000
+    resume(machine)
+    assert machine.state.deadline_at == 6_000 + 66_000
+    assert machine.last().started.step_id == "ship"
+
+
+def test_the_time_limit_begins_anew_where_an_old_journal_does_not_say_since_when_it_stood_still() -> None:
+    machine = Machine(once("pay"), deadline_at=6_000)
+    machine.answer(TIMED_OUT)
+    parked = machine.events[-2]
+    assert isinstance(parked, ev.StepParked)
+    old = [*machine.events[:-2], ev.StepParked(visit="pay", step_id="pay", reason="r"), machine.events[-1]]
+    limited = machine.state.workflow.__class__(
+        id="w",
+        name=None,
+        start_at="pay",
+        steps=machine.state.workflow.steps,
+        digest="d",
+        source=b"",
+        timeout_ms=5_000,
+    )
+    machine.state = machine.state.__class__(execution_id="x1", workflow=limited)
+    for event in old:
+        machine.state = evolve(machine.state, event)
+    machine.now = 50_000
+    resolve(machine, "retry")
+    assert machine.state.deadline_at == 55_000
+
+
+def test_of_two_parked_branches_each_is_settled_by_its_path() -> None:
+    machine = Machine(ParallelStep(id="fan", branches=("l", "r")), once("l"), once("r"))
+    machine.answer(TIMED_OUT, "fan/0/l")
+    machine.answer(TIMED_OUT, "fan/1/r")
+    assert machine.state.status == "PARKED"
+    assert "2 visits are parked" in str(parked_visit(machine.state, None, "retry"))
+    found = parked_visit(machine.state, "fan/1/r", "completed")
+    assert not isinstance(found, str)
+    assert parked_visit(machine.state, "r", "completed") == found
+    assert parked_visit(machine.state, "x", "completed") == "step 'x' is not parked"
+    machine.tell(
+        ev.StepResolved(
+            visit="fan/1/r", step_id="r", message_id="s", at=machine.now, verdict="completed", output={}
+        )
+    )
+    machine.decide()
+    assert machine.state.status == "PARKED", "the other still waits for a person"
+    resolve(machine, "completed", output={})
+    machine.decide()
+    assert machine.state.status == "COMPLETED"
+
+
+def test_a_resolved_retry_goes_elsewhere_where_its_target_is_drained() -> None:
+    machine = Machine(once("pay", targets=(AWS, GCP)))
+    machine.answer(TIMED_OUT)
+    machine.health = Health({"AWS": "it is drained"})
+    resolve(machine, "retry")
+    machine.decide()
+    assert machine.last().started.target == GCP
+
+
+def test_an_interruption_during_a_pause_is_decided_after_it() -> None:
+    machine = Machine(once("pay"))
+    pause(machine)
+    machine.interrupt()
+    assert machine.state.status == "PAUSED"
+    resume(machine)
+    assert machine.state.status == "PARKED"
