@@ -50,6 +50,11 @@ chaos: $(READY)  ## ten minutes of faults under load, and an audit (SEED=1)
 lock: $(READY)  ## solve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-annotate --extra dev --upgrade pyproject.toml -o requirements.lock
+	# For the image: the same versions, without what only development needs; and what builds the wheel.
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-annotate --constraint requirements.lock pyproject.toml -o requirements-run.lock
+	echo 'hatchling>=1.25' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --no-annotate --constraint requirements.lock - -o requirements-build.lock
 
 clean:  ## remove what was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
