@@ -6,17 +6,20 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from aiohttp import ClientError
 
 from chaos.hosts import Host
 from chaos.plan import Fault
-from chaos.programs import Program
+from chaos.programs import NotStarted, Program
 from chaos.rows import Kind
 from localcloud.client import ControlClient, ControlError
 
 log = logging.getLogger("sidestep.chaos")
+
+_CLOCK_SECONDS: Final = 1.5
+"""After this a moved clock has been seen."""
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ async def _inject(fault: Fault, stage: Stage, done: list[Injected], told: Callab
     told(fault.told())
     try:
         await _do(fault, stage, one)
-    except (TimeoutError, OSError, ClientError, ControlError, RuntimeError) as problem:
+    except (TimeoutError, OSError, ClientError, ControlError, RuntimeError, NotStarted) as problem:
         one.problem = f"{type(problem).__name__}: {problem}"
         log.error("%s: %s", fault.kind, one.problem)  # noqa: TRY400 - the sentence says it
     one.ended = time.time()
@@ -86,12 +89,7 @@ async def _do(fault: Fault, stage: Stage, one: Injected) -> None:
             finally:
                 worker.send(signal.SIGCONT)
         case Kind.CLOCK:
-            worker = stage.workers[fault.victim]
-            worker.jump(int(fault.detail["jump"]))
-            try:
-                await asyncio.sleep(fault.seconds)
-            finally:
-                worker.jump(0)
+            await _jumped(stage.workers[fault.victim], int(fault.detail["jump"]), fault.seconds)
         case Kind.CLOUD:
             await _out(fault, stage.control)
         case (
@@ -111,6 +109,21 @@ async def _killed(program: Program, seconds: float) -> None:
     program.kill()
     await asyncio.sleep(seconds)
     program.start()
+
+
+async def _jumped(program: Program, jump: int, seconds: float) -> None:
+    """A clock that moves while its program works, and moves back. See `Program.start` for the restarts."""
+    await program.terminate()
+    program.start(clock=True)
+    try:
+        await program.document()
+        program.jump(jump)
+        await asyncio.sleep(seconds)
+        program.jump(0)
+        await asyncio.sleep(_CLOCK_SECONDS)
+    finally:
+        await program.terminate()
+        program.start()
 
 
 async def _out(fault: Fault, control: ControlClient) -> None:

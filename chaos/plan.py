@@ -76,9 +76,8 @@ def plan(
             case Kind.STOP_WORKER:
                 faults.append(Fault(at, kind, draw.randrange(owners), round(lease * 1.25, 2)))
             case Kind.CLOCK:
-                # The last worker is the one that runs under libfaketime.
                 jump = {"jump": draw.choice(_JUMPS)}
-                faults.append(Fault(at, kind, owners - 1, round(5 * pace, 2), jump))
+                faults.append(Fault(at, kind, draw.randrange(owners), round(5 * pace, 2), jump))
             case _:
                 faults.append(Fault(at, kind, draw.randrange(owners), _drawn(draw, 0.3, 1.0)))
     for at, kind in _track(draw, row.hosts, seconds, _HOST_EVERY[row.host] * pace):

@@ -64,7 +64,7 @@ class Played:
 
 
 async def play(row: Row, sizes: Sizes, folder: Path, told: Told) -> Played:
-    """Play it in `folder`, which is there and empty. Everything that it started has ended when this returns."""
+    """Play it in `folder`, which is there and empty. All that it started has ended when this returns."""
     began = time.monotonic()
     clocks = faketime() is not None
     faults = plan(row, sizes.seed, sizes.seconds, sizes.workers, sizes.apis, sizes.lease)
@@ -153,11 +153,10 @@ def _programs(
 ) -> tuple[list[Program], list[Program]]:
     if row.alone:
         port = str(free_port())
-        server = Program("server", ["serve", "--port", port], folder, environment, clock=True)
+        server = Program("server", ["serve", "--port", port], folder, environment)
         return [server], [server]
     workers = [
-        Program(f"worker-{number}", ["worker"], folder, environment, clock=number == sizes.workers - 1)
-        for number in range(sizes.workers)
+        Program(f"worker-{number}", ["worker"], folder, environment) for number in range(sizes.workers)
     ]
     apis = [
         Program(f"api-{number}", ["serve", "--no-worker", "--port", str(free_port())], folder, environment)

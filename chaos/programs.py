@@ -23,10 +23,10 @@ _AGAIN_SECONDS: Final = 1.0
 _TAIL: Final = 1_500
 
 _LIBRARIES: Final = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/faketime/libfaketime.so.1",
-    "/usr/local/lib/faketime/libfaketime.so.1",
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+    "/usr/local/lib/faketime/libfaketimeMT.so.1",
 )
 
 
@@ -50,24 +50,18 @@ class Program:
     """A `sidestep` command that is started again and again under one name, in `folder`.
 
     Its standard input is a pipe that it watches (`--tethered`): when this process dies, however it dies,
-    the program ends. With `clock`, its wall clock can be moved.
+    the program ends.
     """
 
     def __init__(
-        self,
-        name: str,
-        arguments: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
-        *,
-        clock: bool = False,
+        self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> None:
         self.name = name
         self.ended_by_itself: list[str] = []
         self._arguments = tuple(arguments)
         self._folder = folder
         self._environment = dict(environment)
-        self._clock = folder / f"{name}.clock" if clock else None
+        self._clock = folder / f"{name}.clock"
         self._process: subprocess.Popen[bytes] | None = None
         self._wanted = False
         self._starts = 0
@@ -93,8 +87,12 @@ class Program:
         """The value of an option that it was given."""
         return self._arguments[self._arguments.index(name) + 1]
 
-    def start(self) -> None:
-        """Start it, unless it runs."""
+    def start(self, *, clock: bool = False) -> None:
+        """Start it, unless it runs. With `clock`, its wall clock can be moved.
+
+        That costs: libfaketime holds one lock in every look at the clock of every thread, and a program that
+        competes for its CPU comes to a standstill over it. So it is there for the jump only.
+        """
         if self.up:
             return
         self._reap()
@@ -107,7 +105,7 @@ class Program:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, arguments as a list, no shell
                 command,
                 cwd=self._folder,
-                env={**ours, **self._environment, **self._faked()},
+                env={**ours, **self._environment, **(self._faked() if clock else {})},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=errors,
@@ -136,9 +134,7 @@ class Program:
         self.kill()
 
     def jump(self, seconds: int) -> None:
-        """Set its wall clock off by so much; 0 sets it right."""
-        if self._clock is None:
-            raise NotStarted(f"{self.name} was not started under libfaketime.")
+        """Set its wall clock off by so much; 0 sets it right. It takes up to a second to be seen."""
         moved = self._clock.with_suffix(".new")
         moved.write_text(f"{seconds:+d}\n")
         moved.replace(self._clock)
@@ -205,10 +201,9 @@ class Program:
 
     def _faked(self) -> dict[str, str]:
         library = faketime()
-        if self._clock is None or library is None:
-            return {}
-        if not self._clock.exists():
-            self.jump(0)
+        if library is None:
+            raise NotStarted("libfaketime is not installed.")
+        self.jump(0)
         return {
             "LD_PRELOAD": library,
             "FAKETIME_TIMESTAMP_FILE": str(self._clock),
