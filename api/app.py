@@ -21,6 +21,7 @@ from api.routes import events, executions, health, metrics, providers, workflows
 from api.runtime import Runtime
 from api.schemas.openapi import components
 from api.settings import Settings
+from api.siblings import Siblings
 from core.errors import SidestepError
 
 log = logging.getLogger("sidestep.api")
@@ -51,10 +52,11 @@ def create_app(
     runtime: Runtime | None = None,
     limits: Limits | None = None,
     role: Role = Role.BOTH,
+    siblings: Siblings | None = None,
 ) -> Api:
     """The application. A `runtime` that is given was started by the caller, who also stops it; otherwise
     one is built from `settings`, and lives as long as the application runs. That of a worker tells of its
-    health and takes no requests.
+    health and takes no requests. `siblings` are the other processes of its port, where there are any.
     """
 
     @asynccontextmanager
@@ -83,6 +85,7 @@ def create_app(
         separate_input_output_schemas=False,
     )
     app.state.limits = limits
+    app.state.siblings = siblings
     app.state.streams = asyncio.Semaphore(limits.streams)
     app.state.waits = asyncio.Semaphore(limits.waits)
     parts = (executions, events, workflows, providers, health, metrics) if role.serves else (health, metrics)

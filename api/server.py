@@ -9,16 +9,19 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address
 
+import msgspec
 import uvicorn
 import uvloop
 
-from api.app import create_app
+from api.app import Api, create_app
 from api.bootstrap import build
 from api.limits import Limits
 from api.protocol import protocol_class
 from api.roles import Role
+from api.routes.metrics import numbers_of
 from api.runtime import Runtime
 from api.settings import Settings
+from api.siblings import Siblings
 from core.errors import ConfigurationError, SidestepError
 
 log = logging.getLogger("sidestep.server")
@@ -56,9 +59,10 @@ async def serve(
     runtime: Runtime | None = None,
     role: Role = Role.BOTH,
     listener: socket.socket | None = None,
+    siblings: Siblings | None = None,
 ) -> None:
     """Serve on `settings.host` and `settings.port` (0: any free one; a worker's health: `worker_port`) until
-    SIGTERM, SIGINT or `stop`, or on a `listener` that others may share.
+    SIGTERM, SIGINT or `stop`, or on a `listener` that `siblings` share.
 
     `ready` is called with the server's URL once it takes requests. A `runtime`, not yet started, takes the
     place of the one that the settings and the `role` describe. Raises ConfigurationError where it cannot
@@ -71,7 +75,9 @@ async def serve(
     with listening(settings.host, port) if listener is None else contextlib.nullcontext(listener) as taken:
         runtime = runtime or build(settings, role)
         async with _running(runtime):
-            await _serve_on(taken, settings, runtime, limits, ready, stop)
+            app = create_app(settings, runtime, limits, runtime.role, siblings)
+            async with _told_of(runtime, siblings):
+                await _serve_on(taken, app, runtime, limits, ready, stop)
 
 
 async def work(
@@ -105,16 +111,26 @@ async def _running(runtime: Runtime) -> AsyncIterator[None]:
         raise runtime.failure
 
 
+@contextlib.asynccontextmanager
+async def _told_of(runtime: Runtime, siblings: Siblings | None) -> AsyncIterator[None]:
+    """Have the siblings know this process's numbers."""
+    if siblings is None:
+        yield
+        return
+    async with siblings.telling(lambda: msgspec.json.encode(numbers_of(runtime))):
+        yield
+
+
 async def _serve_on(
     listener: socket.socket,
-    settings: Settings,
+    app: Api,
     runtime: Runtime,
     limits: Limits,
     ready: Callable[[str], None] | None,
     stop: asyncio.Event | None,
 ) -> None:
     config = uvicorn.Config(
-        create_app(settings, runtime, limits, runtime.role),
+        app,
         http=protocol_class(limits),
         ws="none",
         lifespan="on",

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from api.limits import Limits
 from api.runtime import Runtime
+from api.siblings import Siblings
 from core.errors import StoreUnavailable
 
 
@@ -20,6 +21,11 @@ def runtime_of(request: Request) -> Runtime:
 def process_of(request: Request) -> Runtime:
     """The services of this process for those who ask after itself, whether its store is there or not."""
     return cast("Runtime", request.app.state.runtime)
+
+
+def siblings_of(request: Request) -> Siblings | None:
+    """The other processes of this port; None where there are none."""
+    return cast("Siblings | None", request.app.state.siblings)
 
 
 def limits_of(request: Request) -> Limits:

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -19,6 +22,7 @@ from api.roles import Role
 from api.runtime import GIVING_BACK
 from api.server import CLOSING_SECONDS, configure_logging, listening, serve, url_of, work
 from api.settings import CONFIG_VARIABLE, Settings, load
+from api.siblings import Siblings
 from api.variables import PREFIX, unknown
 from cli.failures import FAILED, Stop
 from cli.output import emit, emit_line, say
@@ -28,6 +32,8 @@ from core.errors import SidestepError
 
 if TYPE_CHECKING:
     from localcloud.app import LocalCloud
+
+log = logging.getLogger("sidestep.processes")
 
 CLOUDS: Final = tuple(f"SIDESTEP_PROVIDERS__{name}__" for name in ("AWS", "GCP", "AZURE"))
 
@@ -54,15 +60,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which process this is among those of a supervisor (from 1), and the listening socket they share."""
+    """Which process this is among those of a supervisor (from 1), the listening socket they share, and the
+    folder in which they tell each other their numbers.
+    """
 
     number: int
     of: int
     listener: int | None
+    folder: str | None
 
     def text(self) -> str:
         """As the argument of `--supervised`; it holds nothing that has to be kept from `ps`."""
-        return json.dumps({"number": self.number, "of": self.of, "listener": self.listener})
+        return json.dumps(asdict(self))
 
     @classmethod
     def read(cls, text: str) -> "Place":
@@ -122,8 +131,9 @@ async def _run_in_place(wanted: Wanted, place: Place, asked: asyncio.Event) -> N
     if place.listener is None:
         await work(settings, ready=ready, stop=asked)
         return
+    siblings = None if place.folder is None else Siblings(Path(place.folder), place.number, place.of)
     with socket.socket(fileno=place.listener) as listener:
-        await serve(settings, ready=ready, stop=asked, role=wanted.role, listener=listener)
+        await serve(settings, ready=ready, stop=asked, role=wanted.role, listener=listener, siblings=siblings)
 
 
 async def _supervise(wanted: Wanted, cloud: "LocalCloud | None", asked: asyncio.Event) -> None:
@@ -131,13 +141,18 @@ async def _supervise(wanted: Wanted, cloud: "LocalCloud | None", asked: asyncio.
     settings = _settings(wanted, cloud)
     check_shared(settings.store, f"--processes {wanted.processes}")
     open_store(settings.store, settings=settings.redis)
-    with _listener(wanted.role, settings) as listener:
+    with _listener(wanted.role, settings) as listener, _folder(listener) as folder:
         descriptor = None if listener is None else listener.fileno()
 
         def arguments(number: int) -> tuple[str, ...]:
             command = ("worker",) if wanted.role is Role.WORKER else ("serve",)
             alone = ("--no-worker",) if wanted.role is Role.API else ()
-            return (*command, *alone, "--supervised", Place(number, wanted.processes, descriptor).text())
+            return (
+                *command,
+                *alone,
+                "--supervised",
+                Place(number, wanted.processes, descriptor, folder).text(),
+            )
 
         supervisor = Supervisor(
             Plan(
@@ -162,6 +177,26 @@ def _listener(role: Role, settings: Settings) -> Iterator[socket.socket | None]:
         return
     with listening(settings.host, port) as listener:
         yield listener
+
+
+@contextlib.contextmanager
+def _folder(listener: socket.socket | None) -> Iterator[str | None]:
+    """A private folder for what the processes tell each other; None where nobody can ask them, or where none
+    can be made: then each tells its own numbers only.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if listener is not None:
+            try:
+                made = TemporaryDirectory(prefix="sidestep-", ignore_cleanup_errors=True)
+            except OSError as problem:
+                log.warning(
+                    "no temporary folder can be made (%s): each process tells its own numbers only",
+                    problem.strerror,
+                )
+            else:
+                folder = stack.enter_context(made)
+        yield folder
 
 
 def _patience(settings: Settings) -> float:

@@ -1,15 +1,20 @@
 """Numbers for Prometheus."""
 
 import asyncio
+import logging
 from importlib.metadata import version
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
-from api.metrics import MEDIA_TYPE, exposition
+from api.metrics import MEDIA_TYPE, Numbers, exposition, numbers
 from api.runtime import Runtime
 from api.schemas import openapi as docs
-from api.services import process_of
+from api.services import process_of, siblings_of
+from api.siblings import Siblings
 from core.errors import StoreError
+
+log = logging.getLogger("sidestep.server")
 
 COUNTING_SECONDS = 5.0
 
@@ -18,13 +23,15 @@ router = APIRouter(tags=["health"])
 
 @router.get("/metrics", **docs.METRICS)
 async def show_metrics(request: Request) -> Response:
-    """Executions by status, attempts by provider and by what they showed."""
+    """Executions by status, attempts by provider and by what they showed, of every process of this port."""
     runtime = process_of(request)
-    board = runtime.board
-    page = exposition(
-        version("sidestep"), await _counts(runtime), board.report(), board.sidesteps, runtime.restarts
-    )
-    return Response(page, media_type=MEDIA_TYPE)
+    counts, seen = await asyncio.gather(_counts(runtime), _seen(runtime, siblings_of(request)))
+    return Response(exposition(version("sidestep"), counts, seen), media_type=MEDIA_TYPE)
+
+
+def numbers_of(runtime: Runtime) -> Numbers:
+    """What this process saw."""
+    return numbers(runtime.board.report(), runtime.board.sidesteps, runtime.restarts)
 
 
 async def _counts(runtime: Runtime) -> dict[str, int] | None:
@@ -36,3 +43,17 @@ async def _counts(runtime: Runtime) -> dict[str, int] | None:
             return await runtime.executions.counts()
     except (StoreError, TimeoutError):
         return None
+
+
+async def _seen(runtime: Runtime, siblings: Siblings | None) -> dict[int | None, Numbers]:
+    """What each process saw, by its place."""
+    own = numbers_of(runtime)
+    if siblings is None:
+        return {None: own}
+    seen = {siblings.number: own}
+    for place, said in (await siblings.ask()).items():
+        try:
+            seen[place] = msgspec.json.decode(said, type=Numbers)
+        except (msgspec.DecodeError, ValueError):
+            log.warning("process %d did not tell its numbers whole", place)
+    return {place: seen[place] for place in sorted(seen)}

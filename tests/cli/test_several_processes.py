@@ -18,6 +18,7 @@ import pytest
 from api.server import listening
 from cli.failures import Stop
 from cli.processes import REFUSED, Plan, Supervisor
+from cli.serving import Place
 from tests.cli.running import COMMAND, alive, children, environment, eventually, started
 
 UP = "import json, signal, sys, time\nprint(json.dumps({'up': None}), flush=True)\n"
@@ -283,7 +284,7 @@ def test_children_do_not_outlive_a_supervisor_that_is_killed_even_those_that_hea
 
 def test_an_answer_to_a_supervisor_is_a_line_of_json() -> None:
     done = subprocess.run(
-        [*COMMAND, "worker", "--supervised", json.dumps({"number": 1, "of": 2, "listener": None})],
+        [*COMMAND, "worker", "--supervised", Place(1, 2, None, None).text()],
         env=environment(SIDESTEP_STORE="memory:"),
         capture_output=True,
         text=True,
