@@ -17,19 +17,29 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=4100, help="the control port; 0 takes free ones")
     parser.add_argument("--functions", type=Path, help="a directory with aws/, gcp/ and azure/")
     parser.add_argument("--env-file", type=Path, help="write what points a server here (mode 0600)")
+    parser.add_argument("--advertised-host", help="the name that callers use, where it is not --host")
+    parser.add_argument("--credentials-file", type=Path, help="where the service account's JSON goes")
     given = parser.parse_args()
 
     def ready(cloud: LocalCloud) -> None:
+        # It writes the service account's file.
+        environment = cloud.environment() if given.env_file or given.credentials_file else {}
         if given.env_file is not None:
             given.env_file.touch(mode=0o600)
             given.env_file.chmod(0o600)
-            lines = (f"{name}={value}\n" for name, value in cloud.environment().items())
+            lines = (f"{name}={value}\n" for name, value in environment.items())
             given.env_file.write_text("".join(lines), encoding="utf-8")
         for name, url in [("control", cloud.control_url), *cloud.urls.items()]:
             sys.stdout.write(f"{name:8} {url}\n")
         sys.stdout.flush()
 
-    settings = LocalCloudSettings(host=given.host, port=given.port, functions=given.functions)
+    settings = LocalCloudSettings(
+        host=given.host,
+        port=given.port,
+        functions=given.functions,
+        advertised_host=given.advertised_host,
+        credentials_file=given.credentials_file,
+    )
     try:
         asyncio.run(serve(settings, ready))
     except (OSError, FunctionsError) as error:
