@@ -20,6 +20,7 @@ class Threads:
         self._count = count
         self._seconds = seconds
         self._pool: ThreadPoolExecutor | None = None
+        self._turns = asyncio.Semaphore(count)
 
     def open(self) -> None:
         """Take calls; a second call does nothing."""
@@ -36,13 +37,15 @@ class Threads:
         """What `call` returns or raises. Raises StoreUnavailable where it took too long (it may still
         happen), and while closed.
         """
-        if self._pool is None:
-            raise StoreUnavailable(f"{self._name} is closed")
-        future = asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await future
-        except TimeoutError as late:
-            if not future.cancelled():
-                raise
-            raise StoreUnavailable(f"{self._name} did not answer within {self._seconds:g} s") from late
+        async with self._turns:  # waiting for a turn is nobody's fault, so it is not timed
+            if self._pool is None:
+                raise StoreUnavailable(f"{self._name}: the place of the payloads is closed")
+            future = asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
+            limit = asyncio.timeout(self._seconds)
+            try:
+                async with limit:
+                    return await future
+            except TimeoutError as late:
+                if not limit.expired():
+                    raise
+                raise StoreUnavailable(f"{self._name} did not answer within {self._seconds:g} s") from late
