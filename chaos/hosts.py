@@ -237,12 +237,21 @@ async def open_host(row: Row, folder: Path, server: Callable[[], Program]) -> Ho
         case "sqlite":
             return SqliteHost(folder, server)
         case "node":
-            node = await asyncio.to_thread(lambda: start_node(appendfsync=row.appendfsync))
-            return NodeHost(node, row)
+            return await _opened(lambda: NodeHost(start_node(appendfsync=row.appendfsync), row))
         case "sentinel":
-            return SentinelHost(await asyncio.to_thread(start_sentinel), row)
+            return await _opened(lambda: SentinelHost(start_sentinel(), row))
         case "cluster":
-            return ClusterHost(await asyncio.to_thread(start_cluster), row)
+            return await _opened(lambda: ClusterHost(start_cluster(), row))
+
+
+async def _opened(start: Callable[[], Host]) -> Host:
+    """What `start` makes, in a thread. Servers that nobody waits for any more are ended again."""
+    starting = asyncio.ensure_future(asyncio.to_thread(start))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await (await starting).close()
+        raise
 
 
 async def _stopped(node: Node, seconds: float) -> None:

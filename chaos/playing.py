@@ -179,6 +179,8 @@ def _environment(where: Mapping[str, Any], host: Host, sizes: Sizes) -> dict[str
         "SIDESTEP_PROVIDERS__HTTP__SERVICES": json.dumps({"notify": service}),
         "SIDESTEP_LEASE_SECONDS": str(sizes.lease),
         "SIDESTEP_GRACE_SECONDS": str(sizes.grace),
+        # What ends unexpectedly says where, in the log that is kept.
+        "SIDESTEP_TRACEBACK": "1",
     }
 
 

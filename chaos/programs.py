@@ -20,7 +20,7 @@ START_SECONDS: Final = 60.0
 END_SECONDS: Final = 15.0
 _PAUSE: Final = 0.05
 _AGAIN_SECONDS: Final = 1.0
-_TAIL: Final = 1_500
+_LINE: Final = 300
 
 _LIBRARIES: Final = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -31,7 +31,7 @@ _LIBRARIES: Final = (
 
 
 class NotStarted(Exception):
-    """A program did not come up. The message is a sentence, with the end of its log."""
+    """A program did not come up. The message is a sentence, with the last line of its log."""
 
 
 def free_port() -> int:
@@ -139,9 +139,10 @@ class Program:
         moved.write_text(f"{seconds:+d}\n")
         moved.replace(self._clock)
 
-    def tail(self) -> str:
-        """The end of its log."""
-        return self.log.read_text("utf-8", "replace")[-_TAIL:] if self.log.exists() else ""
+    def last_words(self) -> str:
+        """The last line of its log, or what there is of it."""
+        said = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        return said.rstrip().rpartition("\n")[2][-_LINE:] or "it said nothing"
 
     async def document(self) -> dict[str, Any]:
         """The JSON document that it prints when it is ready. Raises NotStarted."""
@@ -149,19 +150,19 @@ class Program:
         while time.monotonic() < until:
             with suppress(ValueError):
                 found = json.loads(self._output().read_bytes())
-                if isinstance(found, dict):
+                if isinstance(found, dict) and self.up and "error" not in found:
                     return found
             if not self.up:
                 break
             await asyncio.sleep(_PAUSE)
-        raise NotStarted(f"{self.name} did not start.\n{self.tail()}")
+        raise NotStarted(f"{self.name} did not start: {self.last_words()}")
 
     async def watch(self) -> None:
         """Start it again whenever it has ended by itself, as a supervisor would, and remember that."""
         while True:
             if self._wanted and not self.up and self._process is not None:
                 code = self._process.returncode
-                self.ended_by_itself.append(f"{self.name} ended with {code}: {self.tail()[-300:]}")
+                self.ended_by_itself.append(f"{self.name} ended with {code}: {self.last_words()}")
                 log.warning("%s ended with %s by itself", self.name, code)
                 await asyncio.sleep(_AGAIN_SECONDS)
                 if self._wanted:
