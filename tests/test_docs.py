@@ -10,7 +10,15 @@ from pydantic import BaseModel
 from adapters.providers.aws.config import AwsConfig
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.wire.client import WireConfig
-from api.settings import AwsSection, AzureSection, GcpSection, HttpSection, ProviderSection, Settings
+from api.settings import (
+    AwsSection,
+    AzureSection,
+    GcpSection,
+    HttpSection,
+    ProviderSection,
+    RedisSection,
+    Settings,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -44,11 +52,17 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 
 
 def test_every_setting_of_the_server_is_told_with_its_default() -> None:
-    told = rows(SETTINGS)
+    told = rows(SETTINGS.partition("\n## ")[0])
     assert told.keys() == Settings.model_fields.keys()
     for name, field in Settings.model_fields.items():
-        expected = "none" if name in {"allowed_hosts", "providers"} else _told(field.default)
+        expected = "none" if name in {"allowed_hosts", "providers", "redis"} else _told(field.default)
         assert told[name] == expected, name
+
+
+def test_every_setting_of_redis_is_told_with_its_default() -> None:
+    told = rows(SETTINGS.partition("\n## Redis\n")[2].partition("\n## ")[0])
+    defaults = {name: field.default for name, field in RedisSection.model_fields.items()}
+    assert told == {name: "none" if value is None else _told(value) for name, value in defaults.items()}
 
 
 @pytest.mark.parametrize("section", [AwsSection, GcpSection, AzureSection, HttpSection])

@@ -10,7 +10,7 @@ from typer.main import get_command
 from cli.main import build
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
-SHARED = {"--json", "--server", "--url", "--help", "--tethered"}
+SHARED = {"--json", "--server", "--url", "--help", "--tethered", "--supervised"}
 """Said once at the top of the page, or hidden."""
 
 
