@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from core.graph.model import Step
 from core.machine import events as ev
 from core.machine.journal import Envelope
 from core.machine.paths import base_path
@@ -73,44 +74,39 @@ def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
     for envelope in envelopes:
         at = instant(envelope.at)
         for event in envelope.events:
-            if isinstance(event, ev.StepStarted):
-                seen = visits.get(event.visit)
-                if seen is None:
-                    kind = str(steps[event.step_id].__struct_config__.tag)
-                    seen = StepView(
-                        step_id=event.step_id,
-                        visit=event.visit,
-                        type=kind,
-                        status=RUNNING,
-                        started_at=at,
-                        attempts=[],
-                    )
-                    visits[event.visit] = seen
-                _begin(seen, event)
-            else:
-                seen = visits.get(getattr(event, "visit", ""))
-                if seen is not None:
-                    _note(seen, event, at)
+            path = getattr(event, "visit", "")
+            seen = visits.get(path)
+            if seen is None and isinstance(event, ev.StepStarted | ev.StepCancelled):
+                seen = visits[path] = _view(steps[event.step_id], path, PENDING)
+            if seen is not None:
+                _note(seen, event, at)
+    # What a pause keeps from beginning is there, and waits.
+    for path, visit in sorted(state.visits.items()):
+        if path not in visits and visit.status == PENDING:
+            visits[path] = _view(state.step_of(visit), path, PENDING)
     entered = {base.rpartition("/")[2] for base in state.entered}
     rest = SKIPPED if state.terminal else PENDING
-    never = [
-        StepView(step_id=step.id, visit=None, type=str(step.__struct_config__.tag), status=rest, attempts=[])
-        for step in steps.values()
-        if base_path("", step.id) not in entered
-    ]
+    never = [_view(step, None, rest) for step in steps.values() if base_path("", step.id) not in entered]
     return [*visits.values(), *never]
 
 
-def _begin(seen: StepView, event: ev.StepStarted) -> None:
+def _view(step: Step, visit: str | None, status: str) -> StepView:
+    kind = str(step.__struct_config__.tag)
+    return StepView(step_id=step.id, visit=visit, type=kind, status=status, attempts=[])
+
+
+def _begin(seen: StepView, event: ev.StepStarted, at: str) -> None:
     """A visit that a redrive enters again keeps its attempts, and its first beginning."""
-    seen.status, seen.ended_at, seen.caught = RUNNING, None, False
-    seen.error = seen.cause = None
+    seen.status, seen.started_at, seen.ended_at = RUNNING, seen.started_at or at, None
+    seen.error, seen.cause, seen.caught = None, None, False
     seen.wake_at = None if event.wake_at is None else instant(event.wake_at)
 
 
 def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
     """Write one event into the view of its visit."""
     match event:
+        case ev.StepStarted():
+            _begin(seen, event, at)
         case ev.AttemptStarted():
             seen.attempts.append(
                 AttemptView(

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from core.engine.inbox import heard
 from core.failover.health import Health
 from core.failover.outcome import Executed, Outcome, Scope
 from core.graph.model import PROVIDERS, TaskStep, Workflow
@@ -15,9 +16,11 @@ from core.machine import snapshot
 from core.machine.decide import Abort, decide
 from core.machine.evolve import evolve, fold
 from core.machine.journal import Envelope, decode, encode
+from core.machine.requests import VERDICTS
 from core.machine.state import State, blank
 from core.machine.tasks import Send
-from core.machine.transitions import PARKED
+from core.machine.transitions import PARKED, PAUSED
+from core.ports.store import Message
 from tests.strategies import workflows
 
 BUDGET = 150
@@ -39,7 +42,11 @@ OUTPUTS = st.sampled_from(({"total": 12}, {"n": 3, "kind": "a"}, {}, None, "text
 
 HEALTHS = st.dictionaries(st.sampled_from(PROVIDERS), st.just("it is drained"), max_size=4).map(Health)
 
-MOVES = st.sampled_from(("answer",) * 6 + ("wake",) * 3 + ("interrupt", "drain", "jump", "cancel"))
+REQUESTS = ("pause", "resume", "redrive", "resolve", "unknown")
+
+MOVES = st.sampled_from(
+    ("answer",) * 6 + ("wake",) * 3 + ("interrupt", "drain", "jump", "cancel") + ("request",) * 4
+)
 
 
 class Run:
@@ -53,6 +60,8 @@ class Run:
         self.state = blank("x1", workflow)
         self.started: dict[tuple[str, int], ev.AttemptStarted] = {}
         self.may_have_run: set[str] = set()
+        self.completed: set[str] = set()
+        self.messages = 0
         self.decisions = 0
         created = ev.WorkflowCreated(
             workflow_id=workflow.id,
@@ -77,11 +86,20 @@ class Run:
                 assert isinstance(step, TaskStep)
                 assert (fact.visit, fact.attempt) not in self.started, "an attempt number was used twice"
                 assert fact.target in step.targets
+                assert fact.visit not in self.completed, "what completed is kept"
                 assert 1 <= fact.timeout_ms <= step.timeout_ms
                 assert fact.not_after > self.now
                 if step.effects == "atMostOnce":
                     assert fact.visit not in self.may_have_run, "it may have run, and would run again"
                 self.started[fact.visit, fact.attempt] = fact
+            case ev.StepCompleted():
+                assert fact.visit not in self.completed, "a step completed twice"
+                self.completed.add(fact.visit)
+            case ev.StepResolved():
+                # A person's word allows one more send, and a redrive one more of each that fell.
+                self.may_have_run.discard(fact.visit)
+            case ev.WorkflowRedriven():
+                self.may_have_run.clear()
             case ev.AttemptSucceeded() | ev.AttemptInterrupted() | ev.AttemptAbandoned():
                 self.may_have_run.add(fact.visit)
             case ev.AttemptFailed() if fact.outcome.executed is not Executed.NO:
@@ -111,13 +129,18 @@ class Run:
     def check(self) -> None:
         """The counts and indexes of the state are what its visits say."""
         state, live = self.state, self.state.visits
-        assert not state.ready
+        assert not state.ready or state.status == PAUSED
+        assert not state.answered
+        assert (state.paused is not None) == (state.status == PAUSED)
+        assert (state.held_at is not None) == bool(state.paused or state.parked)
         assert state.in_flight == sum(len(visit.open) for visit in live.values())
         assert state.parked == sum(visit.status == PARKED for visit in live.values())
         assert all(live[path].wake_at == at for path, at in state.waiting.items())
         assert not any(live[path].open for path in state.waiting)
         if state.terminal:
             assert not live
+            assert self.wake_at is None
+        elif state.status == PAUSED:
             assert self.wake_at is None
         elif state.status == PARKED:
             assert state.parked
@@ -126,7 +149,7 @@ class Run:
         else:
             assert state.in_flight or self.wake_at is not None, "nothing would ever bring it back"
             assert self.wake_at is None or self.wake_at > self.now, "it would be decided again at once"
-        if not state.terminal:
+        if not state.terminal and not state.root_ended and live:
             # A scope is open for as long as one visit is live in it, and for no longer.
             assert sorted(state.scopes) == sorted(visit.scope for visit in live.values())
 
@@ -143,6 +166,14 @@ class Run:
             ev.AttemptInterrupted(visit=path, step_id=step_id, attempt=number, deadline_at=self.now + 5_000)
             for path, step_id, number in self.open()
         ]
+
+    def ask(self, kind: str, body: dict[str, Any]) -> list[ev.AnyEvent]:
+        """A person's request, as an owner takes it up."""
+        self.messages += 1
+        message = Message(message_id=f"m{self.messages}", kind=kind, body=body, actor="ann")
+        facts = list(heard(self.state, message, self.now))
+        self.tell(facts)
+        return facts
 
     def replay(self) -> None:
         """The journal's bytes fold to the state that was reached, from the start and from a snapshot."""
@@ -182,12 +213,40 @@ def _move(run: Run, data: st.DataObject) -> bool:
             run.now += data.draw(st.sampled_from((0, 10_000, 3_600_000)))
             run.tell(run.interruptions())
         case "cancel":
-            run.tell([ev.CancelRequested(message_id="cancel")])
+            run.ask("cancel", {})
+        case "request":
+            _request(run, data)
         case "jump":
             run.now += data.draw(st.sampled_from((1, 1_000, 100_000, 10**9)))
         case _:
             run.now = max(run.now, run.wake_at or 0)
     return True
+
+
+def _request(run: Run, data: st.DataObject) -> None:
+    fitting = (
+        "redrive"
+        if run.state.terminal
+        else "resume"
+        if run.state.status == PAUSED
+        else "resolve"
+        if run.state.parked
+        else "pause"
+    )
+    kind = data.draw(st.sampled_from((*REQUESTS, *(fitting,) * 10)))
+    body: dict[str, Any] = {"reason": "because"}
+    if kind == "resolve":
+        parked = sorted(path for path, visit in run.state.visits.items() if visit.status == PARKED)
+        path = data.draw(st.sampled_from(parked)) if parked else "nowhere"
+        known = run.state.visits.get(path)
+        body |= {
+            "visit": path,
+            "attempts": (known.attempts if known else 0) + data.draw(st.sampled_from((0, 0, 0, 1))),
+            "verdict": data.draw(st.sampled_from((*VERDICTS, "shrug"))),
+            "output": data.draw(OUTPUTS),
+            "error": data.draw(st.none() | st.just("Lost")),
+        }
+    event(f"{kind}: {ev.kind(run.ask(kind, body)[0])}")
 
 
 def _finish(run: Run) -> None:
@@ -196,6 +255,9 @@ def _finish(run: Run) -> None:
         run.decide(Health(), 3)
         if run.state.terminal or run.state.status == PARKED:
             return
+        if run.state.status == PAUSED:
+            run.ask("resume", {})
+            continue
         if left := run.open():
             path, step_id, number = left[0]
             run.tell([ev.AttemptSucceeded(visit=path, step_id=step_id, attempt=number, output={})])
@@ -221,8 +283,9 @@ def test_after_every_decision_something_brings_the_execution_back_or_it_has_ende
     run.decide(data.draw(HEALTHS), 0)
     for _ in range(data.draw(st.integers(0, 25))):
         if run.state.terminal:
-            break
-        if _move(run, data):
+            _request(run, data)
+            run.decide(data.draw(HEALTHS), 0)
+        elif _move(run, data):
             run.decide(data.draw(HEALTHS), data.draw(st.integers(0, 2**64 - 1)))
     event(f"after the facts: {run.state.status}")
     _finish(run)
