@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup test lint types contracts unit demo serve bench chaos lock clean
+.PHONY: help setup test lint types contracts unit demo serve bench chaos test-compose two-regions lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -46,6 +46,12 @@ bench: $(READY)  ## the table of benchmarks
 
 chaos: $(READY)  ## ten minutes of faults under load, and an audit (SEED=1)
 	$(BIN)/python -m chaos --minutes 10 --executions 20000 --workers 3 --apis 2 --seed $(or $(SEED),1)
+
+test-compose: $(READY)  ## docker-compose.yml for real: build, start, break under load, audit
+	$(BIN)/python -m rehearsals.containers
+
+two-regions: $(READY)  ## the first region dies: what is lost, and how long it takes
+	$(BIN)/python -m rehearsals.two_regions
 
 lock: $(READY)  ## solve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
