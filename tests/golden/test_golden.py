@@ -16,6 +16,7 @@ from core.machine.evolve import fold
 from core.machine.journal import SCHEMA_VERSION, decode, encode
 from core.machine.state import blank
 
+KINDS = {str(event.__struct_config__.tag) for event in get_args(AnyEvent)}
 FILES = sorted(Path(__file__).parent.glob("v*/*.json"))
 
 
@@ -37,11 +38,13 @@ def test_an_old_journal_folds_to_what_it_always_was(path: Path) -> None:
         assert json.loads(encode(envelope)) == batch
     assert state.status == kept["status"]
     assert state.context == kept["context"]
+    for field, name in (("redrives", "redrives"), ("deadline_at", "deadlineAt"), ("rerun_of", "rerunOf")):
+        assert name not in kept or getattr(state, field) == kept[name]
 
 
 def test_the_golden_journals_hold_every_event() -> None:
     found = {kind(event) for path in FILES for batch in read(path)["batches"] for event in _events(batch)}
-    assert found == {str(event.__struct_config__.tag) for event in get_args(AnyEvent)}
+    assert found == KINDS
 
 
 @pytest.mark.parametrize("kind_of_event", ["WORKFLOW_CREATED", "FROM_THE_FUTURE"])
@@ -51,6 +54,21 @@ def test_a_journal_of_a_newer_version_is_left_alone(kind_of_event: str) -> None:
     batch["events"][0]["kind"] = kind_of_event
     with pytest.raises(JournalUnreadable, match=f"schema version {SCHEMA_VERSION + 1}"):
         decode(json.dumps(batch).encode())
+
+
+def test_a_batch_bears_the_lowest_version_whose_readers_know_all_its_events() -> None:
+    batches = [batch for path in FILES for batch in read(path)["batches"]]
+    old = {one["kind"] for batch in batches if batch["v"] == 1 for one in batch["events"]}
+    new = KINDS - old
+    assert new == {
+        "PAUSE_REQUESTED",
+        "WORKFLOW_RESUMED",
+        "WORKFLOW_REDRIVEN",
+        "STEP_RESOLVED",
+        "REQUEST_IGNORED",
+    }
+    for batch in batches:
+        assert batch["v"] == (2 if {one["kind"] for one in batch["events"]} & new else 1)
 
 
 def test_a_damaged_journal_says_so() -> None:
