@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from adapters.clock import SystemClock
+from adapters.payloads.build import open_payloads
 from adapters.providers.build import build as build_providers
 from adapters.stores.memory import MemoryStore
+from adapters.stores.offload import OffloadingStore
 from adapters.stores.sqlite import SqliteStore
 from api.roles import Role
 from api.runtime import Runtime
@@ -22,7 +24,7 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
             settings.store, "An API without its own worker" if role.serves else "A worker of its own"
         )
     clock = SystemClock()
-    store = open_store(settings.store, clock, settings.redis)
+    store = offloading(open_store(settings.store, clock, settings.redis), settings, clock)
     return Runtime(
         clock=clock,
         store=store,
@@ -66,6 +68,21 @@ def open_store(url: str, clock: Clock | None = None, settings: RedisSection | No
                 "SIDESTEP_STORE names no store that there is; set it to 'sqlite:PATH' (for instance "
                 "'sqlite:sidestep.db'), 'redis://HOST:PORT' or 'memory:'."
             )
+
+
+def offloading(store: Store, settings: Settings, clock: Clock) -> Store:
+    """The same store, with large payloads where the settings want them. Raises ConfigurationError."""
+    kind, _, path = settings.store.partition(":")
+    if kind == "memory":
+        if settings.payloads not in (None, "store"):
+            raise ConfigurationError(
+                "A store in memory keeps large payloads itself; leave SIDESTEP_PAYLOADS unset, or keep "
+                "executions in another store."
+            )
+        return store
+    beside = f"file:{path}.payloads" if kind == "sqlite" else "file:sidestep-payloads"
+    place = open_payloads(beside if settings.payloads is None else settings.payloads)
+    return OffloadingStore(store, place, clock, settings.payloads_over)
 
 
 def _redis(url: str, clock: Clock, settings: RedisSection) -> Store:

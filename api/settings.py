@@ -197,6 +197,12 @@ class Settings(BaseSettings):
     store: Annotated[str, Field(repr=False)] = "sqlite:sidestep.db"
     """A URL, which may hold a password."""
 
+    payloads: Annotated[str | None, Field(repr=False)] = None
+    """Where large payloads are kept; None: in a folder beside the SQLite file, or in the working directory."""
+
+    payloads_over: Annotated[int, Field(ge=1_024, le=64 << 20)] = 32 * 1024
+    """Bytes: what is larger is kept there."""
+
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 3000
     worker_port: Annotated[int, Field(ge=0, le=65_535)] = 0
