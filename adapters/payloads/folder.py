@@ -31,12 +31,11 @@ T = TypeVar("T")
 
 
 class FolderPayloads(Payloads):
-    """`root` is made where it is missing, the folder above it is not."""
+    """`root` is made where it is missing, the folder above it is not. `area` is a folder in it."""
 
-    shared = False
-
-    def __init__(self, root: str | Path) -> None:
-        self._root = Path(root).absolute()
+    def __init__(self, root: str | Path, area: str | None = None) -> None:
+        self._above = Path(root).absolute()
+        self._root = self._above if area is None else self._above / area
         self._threads = Threads("sidestep-payloads", THREADS, SECONDS)
         self._identity: tuple[int, int] | None = None
         self._synced: set[str] = set()
@@ -45,6 +44,10 @@ class FolderPayloads(Payloads):
     def place(self) -> str:
         """The folder."""
         return f"the folder {self._root}"
+
+    def inside(self, area: str) -> Payloads:
+        """A folder in this one."""
+        return FolderPayloads(self._root, area)
 
     async def open(self) -> None:
         """Make the folder ready. Raises ConfigurationError where it cannot be one."""
@@ -84,8 +87,10 @@ class FolderPayloads(Payloads):
 
     def _open(self) -> None:
         try:
+            self._above.mkdir(mode=0o700, exist_ok=True)
             self._root.mkdir(mode=0o700, exist_ok=True)
             (self._root / _UNFINISHED).mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self._above.parent)
             _sync_folder(self._root.parent)
             found = self._root.stat()
         except OSError as error:

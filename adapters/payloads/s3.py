@@ -46,8 +46,6 @@ T = TypeVar("T")
 class S3Payloads(Payloads):
     """Objects in `bucket` under `prefix`, which is empty or ends in a slash."""
 
-    shared = True
-
     def __init__(self, bucket: str, prefix: str = "") -> None:
         self._bucket = bucket
         self._prefix = prefix
@@ -58,6 +56,10 @@ class S3Payloads(Payloads):
     def place(self) -> str:
         """The bucket and the prefix."""
         return f"s3://{self._bucket}/{self._prefix}"
+
+    def inside(self, area: str) -> Payloads:
+        """A longer prefix."""
+        return S3Payloads(self._bucket, f"{self._prefix}{area}/")
 
     async def open(self) -> None:
         """Look whether the bucket is there. Raises ConfigurationError where it is not or is forbidden."""

@@ -32,8 +32,6 @@ T = TypeVar("T")
 class FsspecPayloads(Payloads):
     """`url` is scheme, container and path; `options` are the file system's own."""
 
-    shared = True
-
     def __init__(self, url: str, **options: Any) -> None:
         self._url = url
         self._options = options
@@ -45,6 +43,10 @@ class FsspecPayloads(Payloads):
     def place(self) -> str:
         """The URL."""
         return self._url
+
+    def inside(self, area: str) -> Payloads:
+        """A longer path."""
+        return FsspecPayloads(f"{self._url}/{area}", **self._options)
 
     async def open(self) -> None:
         """Make the file system, and look whether it answers.

@@ -81,10 +81,10 @@ class OffloadingStore(Store):
     ) -> None:
         self.doorbell = store.doorbell
         self._store = store
-        self._payloads = payloads
+        self._place = payloads
+        self._payloads: Payloads | None = None  # the area of this store in it, while open
         self._clock = clock
         self._threshold = threshold
-        self._mark = b""
 
     @property
     def shards(self) -> int:
@@ -99,11 +99,10 @@ class OffloadingStore(Store):
         await self._store.open()
         self.doorbell = self._store.doorbell
         try:
-            if self._payloads is None:
+            if self._place is None:
                 await payload_place.check_inline(self._store)
-            else:
-                await self._payloads.open()
-                self._mark = await payload_place.agree(self._store, self._payloads, self._clock)
+            elif self._payloads is None:
+                self._payloads = await payload_place.area_of(self._store, self._place, self._clock)
         except BaseException:
             await self.close()
             raise
@@ -113,8 +112,9 @@ class OffloadingStore(Store):
         try:
             await self._store.close()
         finally:
-            if self._payloads is not None:
-                await self._payloads.close()
+            payloads, self._payloads = self._payloads, None
+            if payloads is not None:
+                await payloads.close()
 
     # What may be large.
 
@@ -269,14 +269,16 @@ class OffloadingStore(Store):
     # Payloads.
 
     def _is_large(self, data: bytes) -> bool:
-        return self._payloads is not None and (len(data) > self._threshold or stubs.is_stub(data))
+        return self._place is not None and (len(data) > self._threshold or stubs.is_stub(data))
 
     async def _put(
         self, kind: stubs.Kind, execution_id: str, version: int, commit_id: str, data: bytes
     ) -> bytes:
         """What the store is to keep: the data itself, or a stub once the data is durable elsewhere."""
-        if self._payloads is None or not self._is_large(data):
+        if not self._is_large(data):
             return data
+        if self._payloads is None:
+            raise StoreUnavailable("the store is closed")
         group = stubs.group_of(execution_id)
         if group is None:
             return data
@@ -305,12 +307,14 @@ class OffloadingStore(Store):
         return tuple(task.result() for task in tasks)
 
     async def _get(self, execution_id: str, stub: stubs.Stub) -> bytes:
-        if self._payloads is None or stub.key.partition("/")[0] != stubs.group_of(execution_id):
+        if self._payloads is None:
+            raise self._without_place()
+        if stub.key.partition("/")[0] != stubs.group_of(execution_id):
             raise JournalUnreadable(f"the journal of {execution_id} refers to a payload that is not its own")
         try:
             data = await self._payloads.get(stub.key)
         except PayloadNotFound as missing:
-            if await payload_place.read_mark(self._payloads) != self._mark:
+            if not await payload_place.is_marked(self._payloads):
                 log.exception("%s has lost its mark: it is taken for away", self._payloads.place)
                 raise StoreUnavailable(
                     f"{self._payloads.place} is away: it does not bear its mark"
@@ -322,6 +326,11 @@ class OffloadingStore(Store):
             log.error("payload %s in %s is damaged", stub.key, self._payloads.place)
             raise JournalUnreadable(f"payload {stub.key} in {self._payloads.place} is damaged")
         return data
+
+    def _without_place(self) -> StoreError | JournalUnreadable:
+        if self._place is None:
+            return JournalUnreadable("the journal refers to a payload, and there is no place for payloads")
+        return StoreUnavailable("the store is closed")
 
     async def _discard(self, keys: Iterable[str]) -> None:
         """Best effort: what stays is collected later."""

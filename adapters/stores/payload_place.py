@@ -1,7 +1,9 @@
-"""That a store and a place of payloads belong together: both bear one mark, which the first `open` makes.
+"""Where a store's payloads are: an area of its own in the place that the settings name.
 
-A folder is not shared between machines by itself, and a wrong bucket is quickly named. A worker that would
-look for its payloads in the wrong place, or collect those of another store, refuses to start instead.
+The first `open` makes the area, marks it, and keeps its name in the store. A folder is not shared between
+machines by itself, and a wrong bucket is quickly named: a process that finds no mark in the area that the
+store names refuses to start, before it writes what others cannot read. As no two stores have one area, none
+collects another's payloads.
 """
 
 import secrets
@@ -12,40 +14,31 @@ from core.ports.payloads import Payloads
 from core.ports.store import Store
 
 FACT = "payloads"
-"""The store's fact that holds the mark."""
+"""The store's fact that holds its area's name."""
 
-MARK = "_place/mark"
+_MARK = "_place/mark"
 _NOW = "_place/now"
 """No group of an execution begins with an underscore."""
 
-_CLAIMING = b"claiming:"
-_DUTY = "payloads-mark"
+_DUTY = "payloads-area"
 _DUTY_SECONDS = 30.0
 _PAUSE = 0.2
 
 
-async def agree(store: Store, payloads: Payloads, clock: Clock) -> bytes:
-    """The mark that both bear; where neither has one they get it, in one order for all who try at once.
+async def area_of(store: Store, place: Payloads, clock: Clock) -> Payloads:
+    """The store's area of `place`, open; made where the store has none yet, once for all who ask together.
 
-    Raises StoreMismatch, StoreUnavailable.
+    Raises StoreMismatch where the store has one elsewhere, ConfigurationError, StoreUnavailable.
     """
     owner = f"open-{secrets.token_hex(6)}"
     while True:
-        # The store's note comes before the place's mark, so it is read after it.
-        mark = await read_mark(payloads)
-        fact = await store.get_fact(FACT)
-        if fact is not None and not fact.startswith(_CLAIMING):
-            # It may have been made between the two readings.
-            if fact in (mark, await read_mark(payloads)):
-                return fact
-            raise StoreMismatch(
-                f"The large payloads of this store are not in {payloads.place}: set SIDESTEP_PAYLOADS to the "
-                "one place that all processes of this store share."
-            )
-        if fact is None and mark is not None:
-            raise _strange(payloads)
+        name = await store.get_fact(FACT)
+        if name is not None:
+            return await _enter(place, name)
         if await store.lead(_DUTY, owner, _DUTY_SECONDS):
-            await _make(store, payloads)
+            # Another may have had the duty and done it since the fact was read.
+            if await store.get_fact(FACT) is None:
+                await _make(store, place)
         else:
             await clock.sleep(_PAUSE)
 
@@ -59,38 +52,44 @@ async def check_inline(store: Store) -> None:
         )
 
 
-async def read_mark(payloads: Payloads) -> bytes | None:
-    """What the place bears."""
+async def is_marked(area: Payloads) -> bool:
+    """Whether this is an area at all, and not what an unmounted disk or an emptied bucket left."""
     try:
-        return await payloads.get(MARK)
+        await area.get(_MARK)
     except PayloadNotFound:
-        return None
+        return False
+    return True
 
 
-async def now_ms(payloads: Payloads) -> int:
+async def now_ms(area: Payloads) -> int:
     """The place's own time: ages of payloads are told by it, whatever the clocks of the machines say."""
-    await payloads.put(_NOW, b"")
-    return await payloads.stamp(_NOW)
+    await area.put(_NOW, b"")
+    return await area.stamp(_NOW)
 
 
-async def _make(store: Store, payloads: Payloads) -> None:
-    fact = await store.get_fact(FACT)
-    if fact is not None and not fact.startswith(_CLAIMING):
-        return
-    claimed = None if fact is None else fact.removeprefix(_CLAIMING)
-    mark = await read_mark(payloads)
-    if mark is None:
-        # A new one, even where one was claimed: that one may stand in another place already.
-        claimed = secrets.token_hex(16).encode()
-        await store.put_fact(FACT, _CLAIMING + claimed)
-        await payloads.put(MARK, claimed)
-    elif mark != claimed:
-        raise _strange(payloads)
-    await store.put_fact(FACT, claimed)
+async def _make(store: Store, place: Payloads) -> None:
+    name = secrets.token_hex(16)
+    area = place.inside(name)
+    await area.open()
+    try:
+        await area.put(_MARK, b"An area of payloads of one Sidestep store.\n")
+    finally:
+        await area.close()
+    await store.put_fact(FACT, name.encode())
 
 
-def _strange(payloads: Payloads) -> StoreMismatch:
-    return StoreMismatch(
-        f"{payloads.place} holds the payloads of another store: set SIDESTEP_PAYLOADS to a place of its own, "
-        "or remove this one where its store is gone."
+async def _enter(place: Payloads, name: bytes) -> Payloads:
+    area = place.inside(name.decode())
+    await area.open()
+    try:
+        marked = await is_marked(area)
+    except BaseException:
+        await area.close()
+        raise
+    if marked:
+        return area
+    await area.close()
+    raise StoreMismatch(
+        f"The large payloads of this store are not in {place.place}: set SIDESTEP_PAYLOADS to the one place "
+        "that all processes of this store share."
     )

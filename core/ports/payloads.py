@@ -44,9 +44,8 @@ class Payloads(Protocol):
         """Where it is, for sentences; it holds no secret."""
         ...
 
-    @property
-    def shared(self) -> bool:
-        """Whether every machine that names this place means the same one."""
+    def inside(self, area: str) -> "Payloads":
+        """A place of its own within this one, not yet open; `area` is letters and digits."""
         ...
 
     async def open(self) -> None:

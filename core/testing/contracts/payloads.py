@@ -175,5 +175,17 @@ class PayloadsContract:
         with pytest.raises(StoreUnavailable):
             await payloads.get("group/name")
 
+    async def test_areas_do_not_see_each_other(self, payloads: Payloads) -> None:
+        one, other = payloads.inside("one"), payloads.inside("other")
+        await one.open()
+        await other.open()
+        await one.put("group/name", b"x")
+        with pytest.raises(PayloadNotFound):
+            await other.get("group/name")
+        assert await keys_of(other) == await keys_of(payloads) == []
+        assert await keys_of(one) == ["group/name"]
+        await one.close()
+        await other.close()
+
     async def test_the_place_is_told_in_words(self, payloads: Payloads) -> None:
         assert payloads.place
