@@ -198,7 +198,7 @@ class Settings(BaseSettings):
     """A URL, which may hold a password."""
 
     payloads: Annotated[str | None, Field(repr=False)] = None
-    """Where large payloads are kept; None: in a folder beside the SQLite file, or in the working directory."""
+    """Where large payloads are kept; None: beside the SQLite file, or in the working folder."""
 
     payloads_over: Annotated[int, Field(ge=1_024, le=64 << 20)] = 32 * 1024
     """Bytes: what is larger is kept there."""
