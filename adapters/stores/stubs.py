@@ -57,7 +57,7 @@ def parse(data: bytes) -> Stub:
     try:
         stub = _decoder.decode(text)
         check_key(stub.key)
-    except (msgspec.DecodeError, InvalidInput) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidInput) as error:
         _refuse_newer(text)
         raise JournalUnreadable(f"the journal is damaged: a reference to a payload: {error}") from error
     if stub.v != VERSION:
@@ -68,7 +68,7 @@ def parse(data: bytes) -> Stub:
 def _refuse_newer(text: bytes) -> None:
     try:
         version = _version.decode(text).v
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return
     if version != VERSION:
         raise JournalUnreadable(
