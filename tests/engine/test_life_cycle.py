@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapters.stores.memory import MemoryStore
+from core.engine.definitions import Definitions
+from core.engine.executions import Executions
 from core.engine.ids import shard_of
 from core.errors import ExecutionEnded, ExecutionNotFound, IdempotencyConflict, InvalidInput, NotPossible
 from core.failover.outcome import Executed, Outcome, Scope, succeeded
@@ -300,6 +303,9 @@ async def test_a_rerun_is_a_new_execution_that_names_the_first() -> None:
     assert (again.execution_id, again.fresh) == (same.execution_id, False)
     with pytest.raises(IdempotencyConflict):
         await rerun(first, {"x": 2}, caller="c", idempotency_key="k")
+    twin = await world.submit(line("a"), {"x": 1})
+    with pytest.raises(IdempotencyConflict):
+        await rerun(twin, caller="c", idempotency_key="k")
     other = await rerun(first, {"x": 2})
     await world.run(world.at_rest)
     before = await world.executions.view(first)
@@ -316,6 +322,27 @@ def test_a_key_names_its_shard_for_ever_and_keys_are_spread() -> None:
     assert shard_of("ann", "key-1", 64) == shard_of("ann", "key-1", 64) == 38
     assert shard_of("ann", "key-1", 1) == 0
     assert len({shard_of("ann", f"key-{n}", 64) for n in range(1_000)}) == 64
+
+
+class Spread(MemoryStore):
+    """As a host that is spread over 64 shards."""
+
+    @property
+    def shards(self) -> int:
+        return 64
+
+
+async def test_the_id_of_a_keyed_creation_bears_the_shard_of_its_key_and_others_any() -> None:
+    world = World()
+    store = Spread(world.clock)
+    executions = Executions(store, Definitions(store), world.workflows, world.clock)
+    workflow = world.workflows.read(line("a"))
+    keyed = await executions.create(workflow, {}, caller="ann", idempotency_key="key-1")
+    assert keyed.execution_id.endswith("-38")
+    again = await executions.create(workflow, {}, caller="ann", idempotency_key="key-1")
+    assert again.execution_id == keyed.execution_id
+    others = [(await executions.create(workflow, {})).execution_id for _ in range(300)]
+    assert len({one.rpartition("-")[2] for one in others}) > 32
 
 
 async def test_a_worker_leaves_a_newer_journal_alone_with_one_warning(

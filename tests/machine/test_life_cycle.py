@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.engine.inbox import heard
 from core.errors import IllegalEvent
 from core.failover.health import Health
 from core.graph.model import (
@@ -17,6 +18,7 @@ from core.machine import events as ev
 from core.machine import snapshot
 from core.machine.evolve import evolve
 from core.machine.requests import parked_visit
+from core.ports.store import Message
 from tests.machine.helpers import AWS, GCP, RAISED, REFUSED, TIMED_OUT, Machine
 
 
@@ -144,6 +146,15 @@ def test_a_retry_that_was_due_during_a_pause_has_its_time_after_it() -> None:
     resume(machine)
     assert machine.last().started.attempt == 2
     assert machine.state.visits["a"].deadline_at == (before or 0) + 60_000
+
+
+def test_a_retry_that_was_due_during_a_pause_does_not_get_the_pause_twice() -> None:
+    machine = Machine(task("a", timeout_ms=60_000, deadline_ms=5_000))
+    machine.answer(REFUSED)
+    pause(machine)
+    machine.now += 30_000
+    resume(machine)
+    assert machine.last().started.timeout_ms == 5_000
 
 
 def test_a_branch_that_fails_during_a_pause_cancels_its_siblings_after_it() -> None:
@@ -399,6 +410,17 @@ def test_the_time_that_a_step_was_parked_is_given_back() -> None:
     assert machine.last().started.step_id == "ship"
 
 
+def test_the_time_that_a_step_was_parked_is_given_back_where_a_failing_sibling_cancels_it() -> None:
+    fan = ParallelStep(id="fan", branches=("l", "r"), catch=(Catcher(errors=("*",), next="mend"),))
+    machine = Machine(fan, once("l"), task("r"), task("mend"), deadline_at=6_000)
+    machine.now = 2_000
+    machine.answer(TIMED_OUT, "fan/0/l")
+    machine.now = 9_000
+    machine.answer(RAISED, "fan/1/r")
+    assert machine.last().started.step_id == "mend"
+    assert machine.state.deadline_at == 6_000 + 7_000
+
+
 def test_the_time_limit_begins_anew_where_an_old_journal_does_not_say_since_when_it_stood_still() -> None:
     machine = Machine(once("pay"), deadline_at=6_000)
     machine.answer(TIMED_OUT)
@@ -451,6 +473,44 @@ def test_a_resolved_retry_goes_elsewhere_where_its_target_is_drained() -> None:
     resolve(machine, "retry")
     machine.decide()
     assert machine.last().started.target == GCP
+
+
+def say(machine: Machine, kind: str, **body: Any) -> str:
+    """A request as an owner takes it up; returns the kind of its first event."""
+    facts = heard(machine.state, Message(message_id="m", kind=kind, body=body, actor="bob"), machine.now)
+    for fact in facts:
+        machine.tell(fact)
+    machine.decide()
+    return ev.kind(facts[0])
+
+
+def test_a_word_about_an_earlier_parking_settles_no_later_one() -> None:
+    machine = Machine(once("pay"))
+    machine.answer(TIMED_OUT)
+    resolve(machine, "retry")
+    machine.decide()
+    machine.answer(TIMED_OUT)
+    assert machine.state.status == "PARKED"
+    assert say(machine, "resolve", visit="pay", attempts=1, verdict="retry") == "REQUEST_IGNORED"
+    assert machine.state.status == "PARKED"
+    assert say(machine, "resolve", visit="pay", attempts=2, verdict="retry") == "STEP_RESOLVED"
+
+
+def test_a_request_or_a_verdict_that_this_version_does_not_know_changes_nothing() -> None:
+    machine = Machine(once("pay"))
+    machine.answer(TIMED_OUT)
+    assert say(machine, "resolve", visit="pay", attempts=1, verdict="shrug") == "REQUEST_IGNORED"
+    assert say(machine, "dance") == "REQUEST_IGNORED"
+    assert machine.state.status == "PARKED"
+    assert len(machine.sent) == 1
+
+
+def test_a_persons_output_counts_towards_the_data_of_the_execution() -> None:
+    machine = Machine(once("pay", "b"), task("b"))
+    machine.answer(TIMED_OUT)
+    before = machine.state.data_bytes
+    say(machine, "resolve", visit="pay", attempts=1, verdict="completed", output={"x": "y" * 100})
+    assert machine.state.data_bytes == before + 108
 
 
 def test_an_interruption_during_a_pause_is_decided_after_it() -> None:
