@@ -26,7 +26,7 @@ class RedisContract(StoreContract):
     def clock(self) -> ManualClock:
         return SystemClock()  # type: ignore[return-value]  # the suite only reads it, but for `pass_time`
 
-    async def pass_time(self, clock: ManualClock, units: float) -> None:
+    async def pass_time(self, clock: ManualClock, units: float) -> None:  # noqa: ARG002 - it cannot be moved
         # Redis rounds down to milliseconds, and so do the instants that the suite computes.
         await asyncio.sleep(units * self.unit + 0.002)
 

@@ -44,9 +44,9 @@ class Lists:
         """As the port says; what is deleted meanwhile is left out."""
         rules.check_limit(limit)
         rules.check_text(cursor, wanted.status, wanted.workflow_id)
-        index, checks = _plan(wanted)
+        plan = _plan(wanted)
         bound = b"+" if cursor is None else b"(" + cursor.encode()
-        ids = await self._newest([_Feed(base, bound) for base in self._keys.bases], index, checks, limit + 1)
+        ids = await self._newest([_Feed(base, bound) for base in self._keys.bases], plan, limit + 1)
         records = await self.records(ids[:limit])
         more = len(ids) > limit
         return Page(tuple(records), ids[limit - 1] if more else None)
@@ -65,35 +65,39 @@ class Lists:
         return {status: count for status, count in sums.items() if count}
 
     async def reconcile(self, cursor: str | None, limit: int) -> Reconciled:
-        """As the port says. A cursor is a shard's number, a colon and an id."""
-        shard, after = _place(cursor, self._keys.shards)
+        """As the port says. The walk goes over shards, and in each over statuses; an execution that changes
+        its status meanwhile was just seen to be alive.
+        """
+        walk, after = _place(cursor)
+        end = self._keys.shards * len(EXECUTION_STATUSES)
         left, mended = limit, []
-        while shard < self._keys.shards and left > 0:
-            lower = "-" if not after else "(" + after
-            said = await self._acts.run("reconcile", self._keys.bases[shard], lower, left, self._acts.ring)
+        while walk < end and left > 0:
+            shard, status = divmod(walk, len(EXECUTION_STATUSES))
+            index, lower = f"st:{EXECUTION_STATUSES[status]}", f"({after}" if after else "-"
+            base = self._keys.bases[shard]
+            said = await self._acts.run("reconcile", base, index, lower, left, self._acts.ring)
             mended += [execution_id.decode() for execution_id in said[2:]]
             if said[0] < left:
-                shard, after = shard + 1, ""
+                walk, after = walk + 1, ""
             else:
                 after = said[1].decode()
             left -= said[0]
         if mended:
             _log.warning("executions that nothing would have woken were given tickets: %s", ", ".join(mended))
-        onward = f"{shard}:{after}" if shard < self._keys.shards else None
-        return Reconciled(onward, tuple(mended))
+        return Reconciled(f"{walk}:{after}" if walk < end else None, tuple(mended))
 
     async def _record(self, execution_id: str) -> Record | None:
         key = self._keys.record(execution_id)
         return answers.record(execution_id, await self._redis.call(key, "HMGET", key, *answers.RECORD_FIELDS))
 
-    async def _newest(self, feeds: list[_Feed], index: str, checks: Sequence[str], count: int) -> list[str]:
+    async def _newest(self, feeds: list[_Feed], plan: "_Plan", count: int) -> list[str]:
         """The `count` highest ids of all feeds, highest first."""
         portion = max(_FEWEST, min(count, 2 * count // len(feeds) + 1)) if len(feeds) > 1 else count
         found: list[str] = []
         while len(found) < count:
             dry = [feed for feed in feeds if not feed.ids and feed.bound is not None]
             if dry:
-                await asyncio.gather(*(self._fill(feed, index, checks, portion) for feed in dry))
+                await asyncio.gather(*(self._fill(feed, plan, portion) for feed in dry))
                 continue
             feed = max(feeds, key=lambda feed: feed.ids[-1] if feed.ids else b"")
             if not feed.ids:
@@ -101,35 +105,55 @@ class Lists:
             found.append(feed.ids.pop().decode())
         return found
 
-    async def _fill(self, feed: _Feed, index: str, checks: Sequence[str], portion: int) -> None:
-        bound = feed.bound or b""
-        onward, *ids = await self._acts.run(
-            "page", feed.base, index, bound, portion, _LOOKED_AT_ONCE, *checks, write=False
+    async def _fill(self, feed: _Feed, plan: "_Plan", portion: int) -> None:
+        words = (*plan.indexes, *plan.checks)
+        said = await self._acts.run(
+            "page",
+            feed.base,
+            feed.bound or b"",
+            portion,
+            _LOOKED_AT_ONCE,
+            len(plan.indexes),
+            *words,
+            write=False,
         )
-        feed.bound = None if onward is None else b"(" + onward
-        feed.ids = ids[::-1]
+        onward = [index[0] for index in said if index[0] is not None]
+        # What lies below the place where an index was left is not complete yet.
+        floor = max(onward, default=b"")
+        feed.bound = b"(" + floor if onward else None
+        feed.ids = sorted(
+            execution_id for index in said for execution_id in index[1:] if execution_id >= floor
+        )
 
 
-def _plan(wanted: Filter) -> tuple[str, list[str]]:
-    """The index to walk, and what its records must hold besides: fields and values.
+class _Plan(msgspec.Struct, frozen=True):
+    """The indexes to walk, and what their records must hold besides: fields and values."""
 
-    The index that is likely to be the shortest is walked: of what failed over, of a workflow, of a status.
+    indexes: tuple[str, ...]
+    checks: tuple[str, ...]
+
+
+def _plan(wanted: Filter) -> _Plan:
+    """The index that is likely to be the shortest is walked: of what failed over, of a workflow, of a status.
+
+    Without a filter the statuses together are the index of all.
     """
-    plans = []
+    ways = []
     if wanted.failed_over is not None:
-        plans.append(("fo" if wanted.failed_over else "", "f", "1" if wanted.failed_over else ""))
+        ways.append(("fo" if wanted.failed_over else "", "f", "1" if wanted.failed_over else ""))
     if wanted.workflow_id is not None:
-        plans.append((f"wf:{wanted.workflow_id}", "w", wanted.workflow_id))
+        ways.append((f"wf:{wanted.workflow_id}", "w", wanted.workflow_id))
     if wanted.status is not None:
-        plans.append((f"st:{wanted.status}", "s", wanted.status))
-    index = next((plan[0] for plan in plans if plan[0]), "ids")
-    return index, [word for plan in plans if plan[0] != index for word in plan[1:]]
+        ways.append((f"st:{wanted.status}", "s", wanted.status))
+    walked = next((way[0] for way in ways if way[0]), None)
+    indexes = (walked,) if walked else tuple(f"st:{status}" for status in EXECUTION_STATUSES)
+    return _Plan(indexes, tuple(word for way in ways if way[0] != walked for word in way[1:]))
 
 
-def _place(cursor: str | None, shards: int) -> tuple[int, str]:
+def _place(cursor: str | None) -> tuple[int, str]:
     if cursor is None:
         return 0, ""
     number, colon, after = cursor.partition(":")
     if not colon or not number.isascii() or not number.isdigit() or len(number) > LONGEST_NUMBER:
         raise InvalidInput(f"{cursor!r} is no place to go on from")
-    return min(int(number), shards), after
+    return int(number), after

@@ -27,7 +27,6 @@ end
 local entry = redis.call('XADD', p .. 't', '*', 'i', id)
 redis.call('HSET', x, 'w', ARGV[2], 'd', digest, 'c', ARGV[5], 'u', ARGV[5], 'v', ARGV[6], 'e', '0',
   'k', '', 's', ARGV[8], 'p', ARGV[9], 'f', ARGV[10], 't', entry, 'o', '', 'a', '', 'n', '0')
-redis.call('ZADD', p .. 'ids', 0, id)
 redis.call('ZADD', p .. 'st:' .. ARGV[8], 0, id)
 redis.call('ZADD', p .. 'wf:' .. ARGV[2], 0, id)
 if ARGV[10] ~= '' then

@@ -1,6 +1,6 @@
 -- Look whether what is said to hold executions is really there; where it is not, make a ticket.
--- KEYS[1] the shard. ARGV: lower bound of ids as ZRANGEBYLEX wants it, how many, ring for tickets (1 or
--- empty). Answers {how many were looked at, the last of them or false, mended ids...}.
+-- KEYS[1] the shard. ARGV: index, lower bound of ids as ZRANGEBYLEX wants it, how many, ring for tickets
+-- (1 or empty). Answers {how many were looked at, the last of them or false, mended ids...}.
 if redis.replicate_commands then redis.replicate_commands() end
 local p, t = KEYS[1], KEYS[1] .. 't'
 local handed = '0-0'
@@ -28,7 +28,7 @@ local function is_live(entry)
   end
   return #redis.call('XPENDING', t, 'w', entry, entry, 1) == 1
 end
-local ids = redis.call('ZRANGEBYLEX', p .. 'ids', ARGV[1], '+', 'LIMIT', 0, ARGV[2])
+local ids = redis.call('ZRANGEBYLEX', p .. ARGV[1], ARGV[2], '+', 'LIMIT', 0, ARGV[3])
 local answer = {#ids, ids[#ids] or false}
 for _, id in ipairs(ids) do
   local x = p .. 'x:' .. id
@@ -47,7 +47,7 @@ for _, id in ipairs(ids) do
         redis.call('XDEL', t, f[1])
       end
       redis.call('HSET', x, 't', redis.call('XADD', t, '*', 'i', id), 'a', '')
-      if ARGV[3] ~= '' then
+      if ARGV[4] ~= '' then
         redis.call('PUBLISH', p .. 'ring', id)
       end
       answer[#answer + 1] = id

@@ -13,7 +13,6 @@ if not ended or f[2] ~= '0' or f[3] ~= '' or f[4] ~= '' then
   return {'live', f[1]}
 end
 redis.call('DEL', x, p .. 'j:' .. id, p .. 'i:' .. id, p .. 'm:' .. id, p .. 's:' .. id)
-redis.call('ZREM', p .. 'ids', id)
 redis.call('ZREM', p .. 'st:' .. f[1], id)
 redis.call('ZREM', p .. 'wf:' .. f[5], id)
 redis.call('ZREM', p .. 'fo', id)
