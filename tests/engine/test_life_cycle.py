@@ -335,6 +335,7 @@ class Spread(MemoryStore):
 async def test_the_id_of_a_keyed_creation_bears_the_shard_of_its_key_and_others_any() -> None:
     world = World()
     store = Spread(world.clock)
+    await store.open()
     executions = Executions(store, Definitions(store), world.workflows, world.clock)
     workflow = world.workflows.read(line("a"))
     keyed = await executions.create(workflow, {}, caller="ann", idempotency_key="key-1")
@@ -343,6 +344,7 @@ async def test_the_id_of_a_keyed_creation_bears_the_shard_of_its_key_and_others_
     assert again.execution_id == keyed.execution_id
     others = [(await executions.create(workflow, {})).execution_id for _ in range(300)]
     assert len({one.rpartition("-")[2] for one in others}) > 32
+    await store.close()
 
 
 async def test_a_worker_leaves_a_newer_journal_alone_with_one_warning(
