@@ -89,8 +89,8 @@ class Supervisor:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             killed = await self._end(keepers)
-        if self._refused is not None:
-            raise Stop(self._refused, FAILED)
+        if self._over.is_set():
+            raise Stop(self._refused or "A process cannot go on, and its log says why.", FAILED)
         if killed:
             raise Stop(
                 f"{killed} of {self._plan.count} processes did not end within {self._plan.patience:g} s and "
@@ -113,7 +113,7 @@ class Supervisor:
         while not self._stopping.is_set():
             began = loop.time()
             how, crashed = await self._once(number)
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._over.is_set():
                 return
             if loop.time() - began > SETTLED:
                 pause, short = self._plan.first_pause, 0

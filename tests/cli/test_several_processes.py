@@ -112,11 +112,14 @@ async def test_a_crash_loop_is_called_one_in_a_sentence(caplog: pytest.LogCaptur
     assert "\n" not in said
 
 
-async def test_what_keeps_all_from_starting_is_said_once_and_ends_all() -> None:
+async def test_what_keeps_all_from_starting_is_said_once_and_ends_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with supervising(plan(REFUSES, 4)) as running:
         with pytest.raises(Stop) as stopped:
             await running.task
         assert (stopped.value.message, stopped.value.code) == ("The store evicts.", 1)
+    assert caplog.records == []
 
 
 async def test_one_that_learns_later_that_it_cannot_go_on_ends_all(tmp_path: Path) -> None:
