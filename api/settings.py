@@ -219,7 +219,9 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = 10.0
     grace_seconds: Annotated[float, Field(ge=0, le=3_600)] = 10.0
     visit_budget: Annotated[int, Field(gt=0, le=10_000_000)] = 10_000
-    data_budget: Annotated[int, Field(gt=0, le=1 << 30)] = 16 * 1024 * 1024
+    data_budget: Annotated[int, Field(gt=0, le=128 << 20)] = 16 * 1024 * 1024
+    """One commit may add twice as much to a journal, and Redis keeps 512 MB under a key."""
+
     skew_ms: Annotated[int, Field(ge=0, le=600_000)] = 1_000
     """Added to the instant after which a function must not start: how far clocks may differ."""
 

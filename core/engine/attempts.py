@@ -26,9 +26,15 @@ ADAPTER_GRACE = 2.0
 
 
 class Attempts:
-    """Performs `Send` commands through the providers, and reports to the health board."""
+    """Performs `Send` commands through the providers, and reports to the health board.
 
-    def __init__(self, providers: Mapping[str, Provider], clock: Clock, board: HealthBoard) -> None:
+    An output of more than `data_budget` bytes (JSON) never reaches the journal: its attempt fails by name.
+    """
+
+    def __init__(
+        self, providers: Mapping[str, Provider], clock: Clock, board: HealthBoard, data_budget: int
+    ) -> None:
+        self._data_budget = data_budget
         self._providers = providers
         self._clock = clock
         self._board = board
@@ -40,7 +46,7 @@ class Attempts:
         self._board.sent(started.target)
         outcome, size = _ABANDONED, 0
         try:
-            outcome, size = _journalable(await self._outcome(execution_id, send))
+            outcome, size = _journalable(await self._outcome(execution_id, send), self._data_budget)
         finally:
             duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
             self._board.observe(started.target, outcome, duration_ms)
@@ -109,10 +115,11 @@ def _broken_adapter(cause: str, error: str) -> Outcome:
     return Outcome(executed=Executed.MAYBE, scope=Scope.PROVIDER, signal="adapter", error=error, cause=cause)
 
 
-def _journalable(outcome: Outcome) -> tuple[Outcome, int]:
+def _journalable(outcome: Outcome, data_budget: int) -> tuple[Outcome, int]:
     """The outcome and its output's size in bytes of JSON.
 
-    An output that cannot be kept as JSON (a lone surrogate, lists nested too deep) becomes a broken answer.
+    An output that cannot be kept as JSON (a lone surrogate, lists nested too deep) becomes a broken answer,
+    and so does one that alone is over the execution's budget: no store is asked to hold it.
     """
     if outcome.output is None:
         return outcome, 0
@@ -133,6 +140,15 @@ def _journalable(outcome: Outcome) -> tuple[Outcome, int]:
             signal="unusable-output",
             error="Sidestep.BadResponse",
             cause=f"the function's answer cannot be kept as JSON ({type(error).__name__})",
+        )
+        return broken, 0
+    if len(written) > data_budget:
+        broken = Outcome(
+            executed=Executed.YES,
+            scope=Scope.RESPONSE,
+            signal="output-too-large",
+            error="Sidestep.DataLimitExceeded",
+            cause=f"the output has {len(written)} bytes, and an execution's outputs may have {data_budget}",
         )
         return broken, 0
     return outcome, len(written)

@@ -256,8 +256,12 @@ class Driver:
         finally:
             if timer is not None:
                 timer.cancel()
-        while not self._mailbox.empty():
+        # One commit takes what the budget allows, and the answer that passes it: many large outputs that come
+        # at once must not make a commit that no store can hold.
+        size = sum(map(_size, news))
+        while size <= self._rules.data_budget and not self._mailbox.empty():
             news.append(self._mailbox.get_nowait())
+            size += _size(news[-1])
         return [one for one in news if isinstance(one, _Answer)], any(one is _RING for one in news)
 
     async def _tick(self, wake_at: int) -> None:
@@ -276,6 +280,11 @@ class Driver:
                 log.warning("the store is away (%s); trying again in %.2f s", error, backoff)
                 await self._clock.sleep(backoff)
                 backoff = min(LONGEST_BACKOFF, backoff * 2)
+
+
+def _size(news: object) -> int:
+    """The bytes of output that a piece of news brings."""
+    return news.fact.size if isinstance(news, _Answer) and isinstance(news.fact, ev.AttemptSucceeded) else 0
 
 
 def summarise(state: State) -> Summary:

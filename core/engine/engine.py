@@ -40,10 +40,10 @@ class Engine:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
         self._definitions = definitions
-        self._attempts = Attempts(providers, clock, board)
+        self._settings = settings or EngineSettings()
+        self._attempts = Attempts(providers, clock, board, self._settings.data_budget)
         self._board = board
         self._clock = clock
-        self._settings = settings or EngineSettings()
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()

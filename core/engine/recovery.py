@@ -39,5 +39,5 @@ def _restored(kept: Snapshot, workflow: Workflow) -> State | None:
         return None
     try:
         return snapshot.restore(kept.data, workflow)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -63,7 +63,7 @@ def decode(data: bytes) -> Envelope:
     """What `encode` wrote. Raises JournalUnreadable for a newer version and for damaged bytes."""
     try:
         envelope = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _refuse_newer(data)
         raise JournalUnreadable(f"the journal is damaged: {error}") from error
     if envelope.v > SCHEMA_VERSION:
@@ -74,7 +74,7 @@ def decode(data: bytes) -> Envelope:
 def _refuse_newer(data: bytes) -> None:
     try:
         version = _version.decode(data).v
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return
     if version > SCHEMA_VERSION:
         raise JournalUnreadable(

@@ -21,7 +21,7 @@ HEADERS = {"content-type": "application/json"}
 
 class Functions:
     """Functions of a test: `/echo` answers its input, `/held` waits for `release`, `/own-error` fails by
-    itself, `/big` answers half a megabyte, `/down` is a platform that is away. `calls` are the idempotency
+    itself, `/big` answers half a megabyte, `/mib` a whole one, `/down` is a platform that is away. `calls` are the idempotency
     keys of what really ran.
     """
 
@@ -43,7 +43,7 @@ class Functions:
         if name == "own-error":
             error = {"errorType": "CardDeclined", "errorMessage": "no money"}
             return web.json_response(error, status=500, headers={"Sidestep-Error": "function"})
-        output = {"echo": {"seen": given}, "big": {"big": "x" * 500_000}}
+        output = {"echo": {"seen": given}, "big": {"big": "x" * 500_000}, "mib": {"mib": "m" * (1 << 20)}}
         return web.json_response(output.get(name, {name: True}))
 
     @contextlib.asynccontextmanager
