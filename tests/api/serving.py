@@ -21,8 +21,8 @@ HEADERS = {"content-type": "application/json"}
 
 class Functions:
     """Functions of a test: `/echo` answers its input, `/held` waits for `release`, `/own-error` fails by
-    itself, `/big` answers half a megabyte, `/mib` a whole one, `/down` is a platform that is away. `calls` are the idempotency
-    keys of what really ran.
+    itself, `/big` answers half a megabyte, `/mib` a whole one, `/down` is a platform that is away. `calls` are
+    the idempotency keys of what really ran.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Functions:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Functions"]:
-        app = web.Application()
+        app = web.Application(client_max_size=16 << 20)
         app.router.add_post("/{name}", self.answer)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
