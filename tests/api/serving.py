@@ -21,8 +21,8 @@ HEADERS = {"content-type": "application/json"}
 
 class Functions:
     """Functions of a test: `/echo` answers its input, `/held` waits for `release`, `/own-error` fails by
-    itself, `/big` answers half a megabyte, `/mib` a whole one, `/down` is a platform that is away. `calls` are
-    the idempotency keys of what really ran.
+    itself, `/big` answers half a megabyte, `/mib` a whole one, `/down` is a platform that is away. `calls`
+    are the idempotency keys of what really ran.
     """
 
     def __init__(self) -> None:
