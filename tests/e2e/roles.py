@@ -121,11 +121,12 @@ async def sent(client: httpx.AsyncClient, execution_id: str) -> None:
 
 
 async def ended(client: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
-    """The execution, once it has ended."""
+    """The execution, once it has ended. A connection that is cut is made again: its process may have died."""
     while True:
-        answer = await client.get(f"/executions/{execution_id}")
-        assert answer.status_code == 200, answer.text
-        view: dict[str, Any] = answer.json()
-        if view["status"] not in ("PENDING", "RUNNING"):
-            return view
+        with suppress(httpx.TransportError):
+            answer = await client.get(f"/executions/{execution_id}")
+            assert answer.status_code == 200, answer.text
+            view: dict[str, Any] = answer.json()
+            if view["status"] not in ("PENDING", "RUNNING"):
+                return view
         await asyncio.sleep(0.05)
