@@ -69,9 +69,11 @@ class Runtime:
         settings: EngineSettings,
         role: Role = Role.BOTH,
         watch_seconds: float = WATCH_SECONDS,
+        giving_back: float = GIVING_BACK,
     ) -> None:
         self.role = role
         self._watch_seconds = watch_seconds
+        self._giving_back = giving_back
         self.clock = clock
         self.store = store
         self.providers = providers
@@ -95,6 +97,11 @@ class Runtime:
         self._prepared: OrderedDict[str, float] = OrderedDict()
         self._preparing: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(8)
+
+    @property
+    def in_hand(self) -> int:
+        """How many executions this process drives now."""
+        return 0 if self._engine is None else self._engine.in_hand
 
     async def start(self) -> None:
         """Open the store and the providers, then work. A store that is away is tried for ever, behind the
@@ -232,7 +239,7 @@ class Runtime:
         """Wait for the orderly end, but not for ever."""
         if not self.open:
             life.cancel()
-        _, late = await asyncio.wait({life}, timeout=self._settings.grace + GIVING_BACK)
+        _, late = await asyncio.wait({life}, timeout=self._settings.grace + self._giving_back)
         if late:
             log.warning("not everything could be given back in time; other workers take it over in a lease")
             life.cancel()

@@ -177,7 +177,7 @@ class RedisSection(Section):
     services can share a Redis. `timeout_ms` bounds one exchange with it.
     """
 
-    shards: Annotated[int, Field(ge=1, le=16_384)] | None = None
+    shards: Annotated[int, Field(ge=1, le=4_096)] | None = None
     min_replicas: Annotated[int, Field(ge=0, le=16)] = 0
     timeout_ms: Milliseconds = 2_000
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")] = "sidestep"

@@ -16,10 +16,13 @@ from core.engine.board import LocalBoard
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError, SidestepError, StoreFull, StoreMismatch, StoreUnavailable
 from core.graph.model import PROVIDERS
-from core.ports.store import Claims, Created, NewExecution
+from core.ports.store import Claim, Claims, Commit, Committed, Created, NewExecution
 from tests.api.serving import HEADERS, serving, settings_for
 
 FLOW = {"id": "flow", "startAt": "a", "steps": [{"id": "a", "type": "SUCCEED"}]}
+
+
+AWAY = StoreUnavailable("redis at secret.host is away")
 
 
 class Remote(MemoryStore):
@@ -32,6 +35,9 @@ class Remote(MemoryStore):
         self.error = error
         self.is_full = False
         self.openings = 0
+        self.opened = False
+        self.stuck = False
+        self.asked_back = asyncio.Event()
         self.asked = asyncio.Event()
 
     def _maybe(self) -> None:
@@ -43,6 +49,7 @@ class Remote(MemoryStore):
         self.openings += 1
         self._maybe()
         await super().open()
+        self.opened = True
 
     async def create(self, new: NewExecution) -> Created:
         self._maybe()
@@ -58,11 +65,23 @@ class Remote(MemoryStore):
         self._maybe()
         return await super().get_fact(key)
 
+    async def give_back(self, claim: Claim) -> None:
+        self.asked_back.set()
+        if self.stuck:
+            await asyncio.Event().wait()
+        await super().give_back(claim)
+
+    async def commit(self, commit: Commit) -> Committed:
+        if self.stuck:
+            raise AWAY
+        return await super().commit(commit)
+
     def full(self) -> str | None:
         return "86 % of 1 GB are used." if self.is_full else None
 
     def __getattribute__(self, name: str) -> Any:
         if name in _OTHERS:
+            assert self.opened, "asked before it was open"
             object.__getattribute__(self, "_maybe")()
         return object.__getattribute__(self, name)
 
@@ -73,7 +92,7 @@ _OTHERS = frozenset(
 )
 
 
-def runtime_on(store: Remote, role: Role = Role.BOTH) -> Runtime:
+def runtime_on(store: Remote, role: Role = Role.BOTH, giving_back: float = 5.0) -> Runtime:
     clock = SystemClock()
     board = LocalBoard({name: f"{name} is not configured." for name in PROVIDERS}, clock)
     return Runtime(
@@ -81,9 +100,10 @@ def runtime_on(store: Remote, role: Role = Role.BOTH) -> Runtime:
         store=store,
         providers={},
         board=board,
-        settings=EngineSettings(poll=0.05),
+        settings=EngineSettings(poll=0.05, grace=0.05),
         role=role,
         watch_seconds=0.02,
+        giving_back=giving_back,
     )
 
 
@@ -93,8 +113,6 @@ async def until(ask: Callable[[], Awaitable[httpx.Response]], status: int) -> ht
             await asyncio.sleep(0.01)
     return answer
 
-
-AWAY = StoreUnavailable("redis at secret.host is away")
 
 CALLS = [
     ("POST", "/executions", {"workflow": FLOW}),
@@ -147,6 +165,18 @@ async def test_a_store_that_is_away_at_the_start_is_tried_until_it_is_there() ->
         )
         assert answer.json()["status"] == "COMPLETED"
         assert "sidestep_store_up 1\n" in (await server.client.get("/metrics")).text
+
+
+async def test_a_store_that_takes_nothing_back_does_not_keep_a_process_that_stops() -> None:
+    store = Remote()
+    store.stuck = True  # it hands out, and takes neither commits nor what is given back
+    async with asyncio.timeout(20), serving(runtime=runtime_on(store, giving_back=0.1)) as server:
+        created = await server.client.post("/executions", json={"workflow": FLOW})
+        assert created.status_code == 201
+        async with asyncio.timeout(10):
+            while not server.runtime.in_hand:
+                await asyncio.sleep(0.01)
+    assert store.asked_back.is_set()
 
 
 async def test_a_server_can_be_stopped_while_its_store_is_away() -> None:
