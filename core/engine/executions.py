@@ -153,13 +153,15 @@ class Executions(LifeCycle):
         return [event for event in events if event.seq > after][:limit]
 
     async def wait(self, execution_id: str, seconds: float) -> str:
-        """The status when it is terminal, PARKED or PAUSED, or after `seconds`. Raises ExecutionNotFound."""
+        """The status when it is terminal, PARKED or PAUSED, and no message waits that may change that, or
+        after `seconds`. Raises ExecutionNotFound.
+        """
         ends = self._clock.monotonic() + seconds
         with _Rings(self._store, execution_id) as rings:
             while True:
                 status = (await self._store.get(execution_id)).summary.status
                 left = ends - self._clock.monotonic()
-                if status in RESTING or left <= 0:
+                if left <= 0 or (status in RESTING and not await self._store.inbox(execution_id)):
                     return status
                 await rings.next(min(left, POLL_SECONDS))
 
@@ -172,6 +174,8 @@ class Executions(LifeCycle):
         with _Rings(self._store, execution_id) as rings:
             while True:
                 ended = (await self._store.get(execution_id)).summary.status in TERMINAL
+                # A redrive that waits to be taken up is not the end.
+                ended = ended and not await self._store.inbox(execution_id)
                 told = await self.history(execution_id, after, PAGE)
                 for event in told:
                     after = event.seq

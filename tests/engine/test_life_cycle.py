@@ -215,6 +215,24 @@ async def test_a_redrive_keeps_what_completed_and_the_step_keeps_its_attempts() 
     audit(await world.journal(execution_id), world.ledger, set())
 
 
+async def test_whoever_waits_after_a_redrive_is_told_how_that_ended_and_not_how_the_first_run_did() -> None:
+    world = World(first_then(RAISED))
+    execution_id = await failed(world, "a")
+    await world.executions.redrive(execution_id)
+    waiting = asyncio.create_task(world.executions.wait(execution_id, 60))
+    told: list[str] = []
+
+    async def watch() -> None:
+        told.extend([one.type async for one in world.executions.events(execution_id) if one is not None])
+
+    watching = asyncio.create_task(watch())
+    await world.quiet()
+    assert not waiting.done()
+    await world.run(lambda: watching.done() and waiting.done())
+    assert await waiting == "COMPLETED"
+    assert told[-1] == "WORKFLOW_COMPLETED"
+
+
 async def test_a_redriven_execution_can_be_cancelled_again_each_time() -> None:
     world = World()
     execution_id = await world.submit(line("a"))

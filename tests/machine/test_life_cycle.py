@@ -513,6 +513,16 @@ def test_a_persons_output_counts_towards_the_data_of_the_execution() -> None:
     assert machine.state.data_bytes == before + 108
 
 
+def test_what_was_parked_when_it_was_paused_is_parked_again_after_the_resume() -> None:
+    machine = Machine(once("pay"))
+    machine.answer(TIMED_OUT)
+    pause(machine)
+    assert machine.state.status == "PAUSED"
+    resume(machine)
+    assert machine.state.status == "PARKED"
+    assert machine.kinds()[-3:] == ["PAUSE_REQUESTED", "WORKFLOW_RESUMED", "WORKFLOW_PARKED"]
+
+
 def test_an_interruption_during_a_pause_is_decided_after_it() -> None:
     machine = Machine(once("pay"))
     pause(machine)
