@@ -31,7 +31,7 @@ from core.errors import ConfigurationError, StoreUnavailable
 __all__ = ["Redis", "Script", "ScriptRefused", "Word"]
 
 _REDIRECTIONS = 5
-_LISTENING_SCOPE = "Redis is closed: open it first"
+_CLOSED = "Redis is closed: open it first"
 
 
 class _NoScript(Exception):
@@ -109,7 +109,7 @@ class Redis:
         does; in addition StoreUnavailable when the primary is lost while the command blocks.
         """
         if self._pool is None:
-            raise StoreUnavailable(_LISTENING_SCOPE)
+            raise StoreUnavailable(_CLOSED)
         packed = pack(*command)
         line, asking = self._route(key), False
         for _ in range(_REDIRECTIONS):
@@ -133,12 +133,12 @@ class Redis:
         ]
 
     async def subscribe(self, channel: str, ring: Ring) -> Callable[[], Awaitable[None]]:
-        """Have `ring(payload)` called on the event loop for each message of a channel, on a Cluster wherever it
-        was published. After a reconnection the subscription goes on; what was published meanwhile is missed.
-        Returns what ends the subscription.
+        """Have `ring(payload)` called on the event loop for each message of a channel, wherever on a Cluster
+        it was published. After a reconnection the subscription goes on; what was published meanwhile is
+        missed. Returns what ends the subscription.
         """
         if self._bell is None:
-            raise StoreUnavailable(_LISTENING_SCOPE)
+            raise StoreUnavailable(_CLOSED)
         return await self._bell.subscribe(channel, ring)
 
     async def _open_line(self) -> bool:
@@ -174,7 +174,7 @@ class Redis:
     def _as_cluster(self) -> None:
         if self._place.node.db or self._place.node.path or self._place.kind is Kind.SENTINEL:
             raise ConfigurationError(
-                "this Redis is a cluster, with one database and no sentinels: write redis+cluster://host:port"
+                "this Redis is a cluster, with one database and no sentinels: write redis+cluster://"
             )
         seed = replace(self._place.node, primary=False)
         self._place = replace(self._place, kind=Kind.CLUSTER, dials=(seed,), node=seed)
@@ -198,7 +198,7 @@ class Redis:
         dials = [line.dial for line in self._lines() if line.dial is not None]
         if not dials:
             raise StoreUnavailable("Redis is away")
-        return random.choice(dials)
+        return random.choice(dials)  # noqa: S311 - listeners are to be spread, not hidden
 
     def _down(self, dial: Dial) -> None:
         """A primary was lost: whoever waits on another connection to it is not to wait any longer."""
@@ -217,7 +217,7 @@ class Redis:
             return self._line
         if self._cluster is not None:
             return self._cluster.line(key)
-        raise StoreUnavailable(_LISTENING_SCOPE)
+        raise StoreUnavailable(_CLOSED)
 
     async def _run(self, key: str, packed: bytes, write: bool) -> Any:
         line = self._line

@@ -25,7 +25,7 @@ class Backoff:
     def pause(self) -> float:
         """The next pause."""
         now, self._next = self._next, min(LONGEST_PAUSE, self._next * 2)
-        return now * random.uniform(0.5, 1.0)
+        return now * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
     def reset(self) -> None:
         """Begin again with the shortest."""
@@ -77,7 +77,7 @@ class Line:
         await self._tried.wait()
 
     def send(self, packed: bytes, *, write: bool = False, asking: bool = False) -> Answer:
-        """Have a command sent at the end of this turn of the loop. Raises StoreUnavailable where it is down."""
+        """Have a command sent at the end of this turn. Raises StoreUnavailable where the line is down."""
         if self._wire is None:
             raise StoreUnavailable(self._why)
         return self._wire.submit(packed, write=write, asking=asking)

@@ -17,7 +17,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
@@ -138,6 +138,10 @@ class Wire(asyncio.Protocol):
             return ConfigurationError(
                 f"Redis at {self.dial.where} refuses the user or the password: put them right in its URL"
             )
+        if "not allowed in cluster mode" in text:
+            return ConfigurationError(
+                f"Redis at {self.dial.where} is of a cluster, which has one database: name none in its URL"
+            )
         if "DB index" in text:
             return ConfigurationError(f"Redis at {self.dial.where} has no database {self.dial.db}")
         error = judge(text, self.dial.where)
@@ -201,10 +205,9 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # a stream's; uvloop's is no subclass
         if self.lost:
-            transport.abort()
+            self._transport.abort()
             return
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
