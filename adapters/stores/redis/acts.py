@@ -44,12 +44,20 @@ class Acts:
             raise
 
     async def everywhere(
-        self, name: str, args: Sequence[Argument], each: Sequence[Argument] = (), *, write: bool = True
+        self,
+        name: str,
+        args: Sequence[Argument],
+        each: Sequence[Argument] = (),
+        *,
+        shards: Sequence[int] | None = None,
+        write: bool = True,
     ) -> list[Any]:
-        """One act in every shard: a single call on one node, a call a shard on a cluster. `each` holds one
-        more argument for each shard. What came back, call by call.
+        """One act in every shard, or in `shards`: a single call on one node, a call a shard on a cluster.
+        `each` holds one more argument for each shard. What came back, call by call.
         """
         script, bases = self._scripts[name], self._keys.bases
+        if shards is not None:
+            bases = tuple([bases[shard] for shard in shards])
         try:
             if not self._redis.is_cluster:
                 return [await self._redis.script(script, bases, (*args, *each), write=write)]

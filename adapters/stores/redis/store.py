@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from adapters.stores import rules
@@ -16,8 +17,10 @@ from adapters.stores.redis import answers, opening, room
 from adapters.stores.redis.acts import Acts, read_scripts
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.doorbell import RedisDoorbell
+from adapters.stores.redis.gathering import FromCluster, FromOneNode
 from adapters.stores.redis.keys import Keys, place_of
 from adapters.stores.redis.lists import Lists
+from adapters.stores.redis.sharing import Sharing
 from adapters.stores.redis.tickets import Tickets
 from adapters.stores.redis.workflows import Workflows
 from core.errors import InvalidInput, StoreError, StoreFull
@@ -54,7 +57,10 @@ class _Parts:
     def __init__(self, redis: Redis, keys: Keys, clock: Clock, station: str, sweep_seconds: float) -> None:
         self.keys = keys
         self.acts = Acts(redis, keys, read_scripts())
-        self.tickets = Tickets(redis, self.acts, keys, clock, station, sweep_seconds)
+        reading = FromCluster if redis.is_cluster else FromOneNode
+        gathering = reading(redis, self.acts, keys)
+        self.sharing = Sharing(redis, self.acts, keys, gathering, station) if redis.is_cluster else None
+        self.tickets = Tickets(redis, self.acts, keys, clock, station, gathering, self.sharing, sweep_seconds)
         self.lists = Lists(redis, self.acts, keys)
         self.workflows = Workflows(redis, self.acts, keys)
 
@@ -124,14 +130,17 @@ class RedisStore(Store):
     async def close(self) -> None:
         """As the port says; what this process owns lapses, so give it back before."""
         async with self._opening:
-            if self._parts is None:
+            parts, self._parts = self._parts, None
+            if parts is None:
                 return
-            self._parts = None
             watching, self._watching = self._watching, None
             if watching is not None:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
             await self.doorbell.stop()
+            if parts.sharing is not None:
+                with suppress(StoreError):  # it is forgotten in a while anyway
+                    await parts.sharing.leave()
             await self._redis.close()
 
     async def create(self, new: NewExecution) -> Created:
@@ -233,7 +242,7 @@ class RedisStore(Store):
         committed = Committed(inbox=said[1] != b"0", released=said[2] == b"1")
         if said[0] == b"done":
             if committed.released and commit.wake_at_ms is not None:
-                parts.tickets.note_timer(commit.wake_at_ms)
+                parts.tickets.note_timer(commit.execution_id, commit.wake_at_ms)
             if commit.batch.count:
                 self.doorbell.ring(Topic.JOURNAL, commit.execution_id)
         return committed

@@ -7,14 +7,15 @@ a shorter lease starts with some idle time on its account.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
 
 from adapters.stores.redis import answers
 from adapters.stores.redis.acts import Acts, Argument
 from adapters.stores.redis.client import Redis
+from adapters.stores.redis.gathering import Entries, Gathering
 from adapters.stores.redis.keys import Keys, meta_key
-from core.errors import StoreError
+from adapters.stores.redis.sharing import Sharing
 from core.ports.clock import Clock
 from core.ports.store import Claim, Claims, Loaded, Renewed
 
@@ -26,29 +27,38 @@ _SHORTEST_PAUSE = 0.1
 
 _RENEWED_AT_ONCE = 500
 
-_Entries = dict[int, list[tuple[bytes, bytes]]]
-"""Of each shard: the entries that were read, with their executions."""
-
 
 class Tickets:
     """The tickets of all shards, as one process (`station`) takes them."""
 
     def __init__(
-        self, redis: Redis, acts: Acts, keys: Keys, clock: Clock, station: str, sweep_seconds: float
+        self,
+        redis: Redis,
+        acts: Acts,
+        keys: Keys,
+        clock: Clock,
+        station: str,
+        gathering: Gathering,
+        sharing: Sharing | None,
+        sweep_seconds: float,
     ) -> None:
         self._redis = redis
         self._acts = acts
         self._keys = keys
         self._clock = clock
         self._station = station
+        self._gathering = gathering
+        self._sharing = sharing
         self._sweep_seconds = sweep_seconds
         self._sweep_at = self._lapse_at = clock.monotonic()
         self._cursors: list[Argument] = ["0-0"] * keys.shards
-        self._turn = 0
         self._longest_ms = 0  # the longest lease, of all workers
         self._offset_ms = clock.now_ms() - 1000 * clock.monotonic()  # from monotonic time to Redis's
+        self._timers: list[int | None] = [None] * keys.shards  # the next of each shard, as last seen
         self._next_timer: int | None = None
-        self._places = {name.encode(): number for number, name in enumerate(keys.tickets)}
+        self._due = [math.inf] * keys.shards  # when to look for timers that were set here; monotonic seconds
+        self._early_at = math.inf
+        self._swept = clock.monotonic()
 
     async def claim(self, limit: int, lease_seconds: float, wait_seconds: float) -> Claims:
         """As the port says. A failure between reading and claiming leaves entries pending: they lapse."""
@@ -57,11 +67,13 @@ class Tickets:
             await self.agree(lease_ms)
         deadline = self._clock.monotonic() + wait_seconds
         while True:
+            if self._sharing is not None:
+                await self._sharing.keep_up(self._clock.monotonic())
             await self._sweep()
             if limit > 0:
                 asked = self._clock.monotonic()
-                left = min(deadline, self._sweep_at) - asked
-                found = await self._read(limit, left)
+                left = min(deadline, self._sweep_at, self._early_at) - asked
+                found = await self._gathering.read(limit, left)
                 claims, journals = await self._take(found, limit, lease_ms, asked + lease_seconds)
                 if claims:
                     return Claims(claims, self._next_timer, journals, waited=True)
@@ -107,77 +119,55 @@ class Tickets:
             await self._redis.call(key, "HSET", key, "lease", longest, write=True)
         self._longest_ms = longest
 
-    def note_timer(self, wake_at_ms: int) -> None:
-        """A timer was set here: sweep when it is due."""
+    def note_timer(self, execution_id: str, wake_at_ms: int) -> None:
+        """A timer was set here: look into its shard when it is due. Others find it in their next sweep."""
         if self._next_timer is None or wake_at_ms < self._next_timer:
             self._next_timer = wake_at_ms
+        shard = self._keys.shard(execution_id)
         due = (wake_at_ms - self._offset_ms) / 1000
-        self._sweep_at = min(self._sweep_at, max(due, self._clock.monotonic()))
+        self._due[shard] = min(self._due[shard], due)
+        self._early_at = min(self._early_at, max(due, self._swept + _SHORTEST_PAUSE))
 
     async def _sweep(self) -> None:
         now = self._clock.monotonic()
-        if now < self._sweep_at:
-            return
-        lapses = now >= self._lapse_at and self._longest_ms > 0
-        # Set first, so that of several callers one sweeps, and a store that is away is asked at this pace.
-        self._sweep_at = now + self._sweep_seconds
-        if lapses:
-            self._lapse_at = now + self._sweep_seconds
-        threshold = self._longest_ms if lapses else ""
-        args = (_SWEPT_AT_ONCE, threshold, self._acts.ring)
-        said = await self._acts.everywhere("sweep", args, self._cursors, write=False)
-        back = self._clock.monotonic()
-        self._offset_ms = int(said[0][0]) - 1000 * back
-        shards = [shard for answer in said for shard in answer[1:]]
-        if lapses:
-            self._cursors = [shard[2] for shard in shards]
-        timers = [int(float(shard[0])) for shard in shards if shard[0] is not None]
-        self._next_timer = min(timers, default=None)
-        unfinished = any(shard[2] != b"0-0" or shard[1] >= _SWEPT_AT_ONCE for shard in shards)
-        if unfinished:
-            self._lapse_at = self._sweep_at = min(self._sweep_at, back + _SHORTEST_PAUSE)
-        if self._next_timer is not None:
-            due = max((self._next_timer - self._offset_ms) / 1000, back + _SHORTEST_PAUSE)
-            self._sweep_at = min(self._sweep_at, due)
+        if now >= self._sweep_at:
+            # Set first: of several callers one sweeps, and a store that is away is asked at this pace.
+            self._sweep_at = now + self._sweep_seconds
+            lapses = now >= self._lapse_at and self._longest_ms > 0
+            if lapses:
+                self._lapse_at = now + 2 * self._sweep_seconds
+            await self._sweep_shards(range(self._keys.shards), lapses=lapses)
+        elif now >= self._early_at:
+            self._early_at = now + _SHORTEST_PAUSE
+            await self._sweep_shards([n for n, due in enumerate(self._due) if due <= now], lapses=False)
 
-    async def _read(self, limit: int, seconds: float) -> _Entries:
-        """Up to `limit` entries, or a few more: COUNT is a stream's. Waits for `seconds` for the first."""
-        streams = self._keys.tickets
-        if limit < len(streams):
-            # Of few streams at a time, and of all of them in turn, so that no more is read than is wanted.
-            start = self._turn % len(streams)
-            self._turn += limit
-            some = (streams + streams)[start : start + limit]
-            found = await self._read_from(some, 1, 0.0)
-            if found:
-                return found
-        return await self._read_from(streams, max(1, limit // len(streams)), seconds)
-
-    async def _read_from(self, streams: Sequence[str], count: int, seconds: float) -> _Entries:
-        command: list[Argument] = ["XREADGROUP", "GROUP", "w", "w", "COUNT", count]
-        pause_ms = int(1000 * seconds)
-        if pause_ms > 0:
-            command += ["BLOCK", pause_ms]
-        command += ["STREAMS", *streams, *[">"] * len(streams)]
-        try:
-            if pause_ms > 0:
-                said = await self._redis.block(streams[0], *command, timeout=seconds)
-            else:
-                said = await self._redis.call(streams[0], *command)
-        except StoreError as error:
-            await self._acts.mend(error)
-            raise
-        return self._entries(said)
-
-    def _entries(self, said: Any) -> _Entries:
-        pairs = said.items() if isinstance(said, Mapping) else said or ()
-        return {
-            self._places[stream]: [(entry, _execution(fields)) for entry, fields in entries]
-            for stream, entries in pairs
-        }
+    async def _sweep_shards(self, shards: Sequence[int], *, lapses: bool) -> None:
+        args = (_SWEPT_AT_ONCE, self._longest_ms if lapses else "", self._acts.ring)
+        cursors = [self._cursors[shard] for shard in shards]
+        said = await self._acts.everywhere("sweep", args, cursors, shards=shards, write=False)
+        self._swept = now = self._clock.monotonic()
+        for answer in said:
+            self._offset_ms = int(answer[0]) - 1000 * now
+        found = [shard for answer in said for shard in answer[1:]]
+        unread = []
+        for shard, (timer, made, onward, readable) in zip(shards, found, strict=True):
+            self._timers[shard] = None if timer is None else int(float(timer))
+            if self._due[shard] <= now:
+                self._due[shard] = math.inf
+            if readable:
+                unread.append(shard)
+            if lapses:
+                self._cursors[shard] = onward
+            if made >= _SWEPT_AT_ONCE or (lapses and onward != b"0-0"):
+                # There is more of it: soon again.
+                self._sweep_at = min(self._sweep_at, now + _SHORTEST_PAUSE)
+                self._lapse_at = min(self._lapse_at, self._sweep_at)
+        self._gathering.hint(unread)
+        self._next_timer = min((timer for timer in self._timers if timer is not None), default=None)
+        self._early_at = max(min(self._due), now + _SHORTEST_PAUSE)
 
     async def _take(
-        self, found: _Entries, limit: int, lease_ms: int, until: float
+        self, found: Entries, limit: int, lease_ms: int, until: float
     ) -> tuple[tuple[Claim, ...], dict[str, Loaded]]:
         """Become the owner of what was read; entries beyond `limit` go back."""
         calls = []
@@ -206,8 +196,3 @@ class Tickets:
                 if isinstance(answer, BaseException):
                     raise answer
         return tuple(claims), journals
-
-
-def _execution(fields: Mapping[bytes, bytes] | Sequence[bytes]) -> bytes:
-    # Redis answers with a list; a client may have made a dictionary of it.
-    return fields[b"i"] if isinstance(fields, Mapping) else fields[1]

@@ -1,7 +1,8 @@
 -- Turn due timers and lapsed claims into tickets, in each of the shards given.
 -- KEYS the shards. ARGV: most of each kind in a shard, lapsed after (ms idle; empty: look at timers only),
 -- ring for tickets (1 or empty), where to go on among the pending of each shard...
--- Answers {Redis's time (ms), then for each shard {next timer or false, tickets made, where to go on}}.
+-- Answers {Redis's time (ms), then for each shard {next timer or false, tickets made, where to go on,
+-- whether tickets can be read (where ringing; 1 or 0)}}.
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -44,6 +45,10 @@ for n, p in ipairs(KEYS) do
       end
     end
   end
-  answers[n + 1] = {nearest[2] or false, made, onward}
+  local unread = made
+  if made == 0 and ARGV[3] ~= '' then
+    unread = redis.call('XLEN', t) - redis.call('XPENDING', t, 'w')[1]
+  end
+  answers[n + 1] = {nearest[2] or false, made, onward, unread > 0 and 1 or 0}
 end
 return answers
