@@ -8,7 +8,7 @@ acknowledged.
 import asyncio
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -151,14 +151,18 @@ class SentinelHost:
         }
 
     async def suffer(self, fault: Fault) -> float | None:
-        """Kill the primary, or stop a replica."""
+        """Kill the primary, or stop one replica or all."""
         match fault.kind:
             case Kind.KILL_PRIMARY:
                 return await asyncio.to_thread(self._fail_over, fault.seconds)
             case Kind.CUT_REPLICA:
                 replicas = await asyncio.to_thread(self._group.replicas)
-                await _stopped(replicas[fault.victim % len(replicas)], fault.seconds)
-                return None
+                if fault.victim < len(replicas):
+                    await _stopped([replicas[fault.victim]], fault.seconds)
+                    return None
+                # All of them: whatever is written now is unknown until one is back.
+                await _stopped(replicas, fault.seconds)
+                return time.time()
             case _:
                 raise ValueError(f"{fault.kind} is not done to Sentinel's nodes")
 
@@ -202,7 +206,7 @@ class ClusterHost:
                 return await asyncio.to_thread(self._fail_over, fault.victim, fault.seconds)
             case Kind.CUT_REPLICA:
                 replicas = await asyncio.to_thread(self._replicas)
-                await _stopped(replicas[fault.victim % len(replicas)], fault.seconds)
+                await _stopped([replicas[fault.victim % len(replicas)]], fault.seconds)
                 return None
             case _:
                 raise ValueError(f"{fault.kind} is not done to a Cluster's nodes")
@@ -254,13 +258,15 @@ async def _opened(start: Callable[[], Host]) -> Host:
         raise
 
 
-async def _stopped(node: Node, seconds: float) -> None:
-    node.pause()
+async def _stopped(nodes: Sequence[Node], seconds: float) -> None:
     try:
+        for node in nodes:
+            node.pause()
         await asyncio.sleep(seconds)
     finally:
-        with suppress(ProcessLookupError):
-            node.resume()
+        for node in nodes:
+            with suppress(ProcessLookupError):
+                node.resume()
 
 
 def _is_primary(node: Node, replicas: int) -> bool:
