@@ -273,6 +273,7 @@ def test_children_do_not_outlive_a_supervisor_that_is_killed_even_those_that_hea
         stdout=subprocess.PIPE,
         text=True,
     )
+    pids: list[int] = []
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
@@ -282,6 +283,9 @@ def test_children_do_not_outlive_a_supervisor_that_is_killed_even_those_that_hea
         eventually(lambda: not any(alive(pid) for pid in pids), "the children end")
     finally:
         process.kill()
+        for pid in pids:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
         process.communicate(timeout=30)
 
 

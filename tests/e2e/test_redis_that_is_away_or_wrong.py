@@ -127,3 +127,29 @@ async def test_a_worker_that_expects_other_shards_than_the_first_is_refused_in_a
             assert "8 shards, not 16" in said
         finally:
             await beside.close()
+
+
+@pytest.mark.timeout(120)
+async def test_workers_tell_of_their_health_on_one_port_and_a_misspelling_once(
+    tmp_path: Path, redis: Node
+) -> None:
+    port = free_port()
+    variables = {
+        "SIDESTEP_STORE": redis.url,
+        "SIDESTEP_WORKER_PORT": str(port),
+        "SIDESTEP_GRACE_SECOND": "1",
+        "SIDESTEP_SERVICE_HOST": "10.0.0.1",
+    }
+    workers = Program("workers", "worker", "--processes", "2", folder=tmp_path, variables=variables)
+    base = f"http://127.0.0.1:{port}"
+    async with running(workers), httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as client:
+        await ready(client)
+        assert (await client.get("/readyz")).json()["role"] == "worker"
+        page = (await client.get("/metrics")).text
+        assert 'sidestep_engine_restarts_total{process="1"} 0\n' in page
+        assert 'sidestep_engine_restarts_total{process="2"} 0\n' in page
+        assert (await client.post("/executions", json={"workflow": FLOW})).status_code == 404
+        assert await workers.end() == 0
+    (warning,) = [line for line in workers.log.splitlines() if "is no setting" in line]
+    assert "did you mean SIDESTEP_GRACE_SECONDS?" in warning
+    assert PASSWORD not in workers.log
