@@ -42,6 +42,9 @@ def loaded(fields: Sequence[Any]) -> Loaded:
             format=int.from_bytes(kept[:_NUMBER_BYTES], "big"),
             data=kept[_NUMBER_BYTES:],
         )
+        # The place that was noted is where the batches after it began when it was kept.
+        first = (snapshot.version + 1).to_bytes(_NUMBER_BYTES, "big")
+        elements = [each for each in elements if each[:_NUMBER_BYTES] >= first]
     return Loaded(
         digest=digest.decode(),
         version=int(version),

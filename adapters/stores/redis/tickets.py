@@ -95,14 +95,15 @@ class Tickets:
                 base = self._keys.bases[shard]
                 calls.append(self._acts.run("renew", base, self._station, idle, *args, write=False))
                 asked.append(part)
-        kept, mail = [], set()
+        kept, mail = set(), set()
         for part, said in zip(asked, await asyncio.gather(*calls), strict=True):
             for claim, answer in zip(part, said, strict=True):
                 if answer:
-                    kept.append(Claim(claim.execution_id, claim.epoch, until))
+                    kept.add(claim)
                 if answer > 1:
                     mail.add(claim.execution_id)
-        return Renewed(tuple(kept), frozenset(mail))
+        renewed = [Claim(claim.execution_id, claim.epoch, until) for claim in claims if claim in kept]
+        return Renewed(tuple(renewed), frozenset(mail))
 
     async def give_back(self, claim: Claim) -> bool:
         """Whether the claim was there to be given back."""
