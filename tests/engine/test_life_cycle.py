@@ -83,7 +83,8 @@ async def test_a_pause_during_a_call_lets_it_end_and_then_nothing_holds_the_exec
     assert view.paused is not None
     assert (view.paused.actor, view.paused.reason) == ("ann", "a look")
     assert [step.status for step in view.steps] == ["COMPLETED", "PENDING"]
-    assert await world.executions.wait(execution_id, 60) == "PAUSED"
+    async with asyncio.timeout(5):
+        assert await world.executions.wait(execution_id, 60) == "PAUSED", "nothing would come by itself"
 
     assert await world.executions.resume(execution_id, actor="bob")
     await world.run(world.at_rest)
