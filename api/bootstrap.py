@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from adapters.clock import SystemClock
+from adapters.clock import HostClock, SystemClock
 from adapters.payloads.build import open_payloads
 from adapters.providers.build import build as build_providers
 from adapters.stores.memory import MemoryStore
@@ -23,7 +23,8 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
         check_shared(
             settings.store, "An API without its own worker" if role.serves else "A worker of its own"
         )
-    clock = SystemClock()
+    # Processes that share a store go by its time, so that they agree although their machines do not.
+    clock = SystemClock() if _kind(settings.store) in FOR_ONE else HostClock()
     store = offloading(open_store(settings.store, clock, settings.redis), settings, clock)
     return Runtime(
         clock=clock,
@@ -41,12 +42,16 @@ FOR_ONE = ("memory", "sqlite")
 
 def check_shared(url: str, why: str) -> None:
     """Refuse a store that only one process can use; `why` says what needs more. Raises ConfigurationError."""
-    kind = url.partition(":")[0]
+    kind = _kind(url)
     if kind in FOR_ONE:
         raise ConfigurationError(
             f"{why} needs a store that processes can share, and {kind!r} is for one process that is API and "
             "worker in one; set SIDESTEP_STORE to 'redis://HOST:PORT', or run a plain 'sidestep serve'."
         )
+
+
+def _kind(url: str) -> str:
+    return url.partition(":")[0]
 
 
 def open_store(url: str, clock: Clock | None = None, settings: RedisSection | None = None) -> Store:
