@@ -115,6 +115,18 @@ async def test_a_stopped_primary_is_left_although_its_connections_stay_open(grou
         assert await until_served(redis) < 5
 
 
+async def test_a_primary_that_is_replaced_while_it_lives_is_left_without_waiting_for_a_timeout(
+    group: Sentinels,
+) -> None:
+    async with client(group.url, timeout=60.0) as redis:
+        await until_served(redis)
+        old = group.primary()
+        with old.stop_signal():
+            # Nothing in flight, so that nothing but a sentinel's word can tell.
+            await asyncio.to_thread(wait_until, lambda: group.primary() is not old, "the promotion")
+            assert await until_served(redis, seconds=10) < 5
+
+
 async def test_a_primary_cut_off_from_its_replicas_acknowledges_nothing(group: Sentinels) -> None:
     async with client(group.url, min_replicas=1, timeout=0.6) as redis:
         await redis.script(SET, ["k"], ["v"])

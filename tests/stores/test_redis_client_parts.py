@@ -110,8 +110,8 @@ def test_what_passes_is_unavailable(text: str) -> None:
     [
         "OOM command not allowed when used memory > 'maxmemory'.",
         (
-            "ERR Error running script (call to f_6b1b): @user_script:1: @user_script: 1: -OOM command not allowed"
-            " when used memory > 'maxmemory'."
+            "ERR Error running script (call to f_6b1b): @user_script:1: @user_script: 1: -OOM command not"
+            " allowed when used memory > 'maxmemory'."
         ),
     ],
 )

@@ -24,7 +24,7 @@ from adapters.stores.redis.cluster import Cluster
 from adapters.stores.redis.facts import parse_info
 from adapters.stores.redis.line import Line
 from adapters.stores.redis.replies import Script, ScriptRefused, code_of, judge
-from adapters.stores.redis.sentinel import find_primary
+from adapters.stores.redis.sentinel import SwitchWatch, find_primary
 from adapters.stores.redis.wire import Word, pack
 from core.errors import ConfigurationError, StoreUnavailable
 
@@ -51,6 +51,7 @@ class Redis:
         self._timeout = timeout
         self._blocking_size = blocking
         self._line: Line | None = None
+        self._watch: SwitchWatch | None = None
         self._cluster: Cluster | None = None
         self._pool: BlockingPool | None = None
         self._bell: Bell | None = None
@@ -76,7 +77,10 @@ class Redis:
     async def close(self) -> None:
         """Drop all connections; what is under way raises StoreUnavailable. A second call does nothing."""
         bell, pool, line, cluster = self._bell, self._pool, self._line, self._cluster
+        watch, self._watch = self._watch, None
         self._bell = self._pool = self._line = self._cluster = None
+        if watch is not None:
+            await watch.close()
         if bell is not None:
             await bell.close()
         if pool is not None:
@@ -153,10 +157,13 @@ class Redis:
                 raise
             return await self._seed_is_cluster()
         reply = await self._ask(line, pack("INFO", "cluster"), write=False)
-        if parse_info(reply).get("cluster_enabled") != "1":
-            return False
-        self._as_cluster()
-        return True
+        if parse_info(reply).get("cluster_enabled") == "1":
+            self._as_cluster()
+            return True
+        if self._place.kind is Kind.SENTINEL:
+            self._watch = SwitchWatch(self._place, line)
+            await self._watch.open()
+        return False
 
     async def _seed_is_cluster(self) -> bool:
         seed = replace(self._place.node, primary=False)

@@ -87,6 +87,14 @@ class Line:
         if self._wire is not None:
             self._wire.drop(why)
 
+    def leave_for(self, host: str, port: int) -> None:
+        """Look again at once where the line should lead, unless it leads there already."""
+        if self._wire is not None:
+            if (self._wire.dial.host, self._wire.dial.port) != (host, port):
+                self._wire.drop("another node is the primary now")
+        elif self._task is not None:
+            self._task.cancel()  # an attempt at the old one may take its whole limit; `_mend` begins anew
+
     async def close(self) -> None:
         """Drop the connection; a second call does nothing."""
         self._closed = True
