@@ -83,7 +83,6 @@ def redriven(state: State, event: ev.WorkflowRedriven) -> State:
         # Where nothing fell, all that was entered had completed, or it never began.
         root_ended=fallen is None and bool(state.entered),
         deadline_at=event.deadline_at,
-        held_at=None,
         redrives=state.redrives + 1,
         visits_total=0,
     )

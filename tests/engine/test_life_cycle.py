@@ -310,6 +310,9 @@ async def test_of_two_people_who_settle_one_parking_the_second_is_told_that_it_w
     ignored = [one for one in await world.journal(execution_id) if isinstance(one, ev.RequestIgnored)]
     assert [one.actor for one in ignored] == ["bob"]
     assert not await world.executions.resolve(execution_id, verdict="failover", message_id="s1")
+    assert await world.executions.resolve(execution_id, verdict="failover", message_id="s3")
+    await world.run(settled)
+    assert len(world.ledger) == 3, "a word about the parking that is gets its send"
 
 
 async def test_a_rerun_is_a_new_execution_that_names_the_first() -> None:

@@ -262,6 +262,28 @@ def test_an_answer_that_came_with_the_cancel_is_kept_for_the_redrive() -> None:
     assert machine.last().started.round == 1, "it was never sent before"
 
 
+def test_branches_that_all_answered_with_the_cancel_are_joined_by_the_redrive_and_not_run_again() -> None:
+    machine = Machine(ParallelStep(id="fan", branches=("l", "r")), task("l"), task("r"))
+    machine.tell(ev.AttemptSucceeded(visit="fan/0/l", step_id="l", attempt=1, output={"l": 1}))
+    machine.tell(ev.AttemptSucceeded(visit="fan/1/r", step_id="r", attempt=1, output={"r": 2}))
+    machine.tell(ev.CancelRequested(message_id="cancel"))
+    machine.decide()
+    assert machine.state.status == "CANCELLED"
+    redrive(machine)
+    assert machine.state.status == "COMPLETED"
+    assert len(machine.sent) == 2
+    assert machine.state.context["fan"] == [{"l": 1}, {"r": 2}]
+
+
+def test_an_answer_that_came_with_the_time_limit_is_kept_for_the_redrive() -> None:
+    machine = Machine(task("a", "b"), task("b"), deadline_at=2_000)
+    machine.now = 2_000
+    machine.answer({"x": 1})
+    assert machine.state.status == "TIMED_OUT"
+    redrive(machine)
+    assert [send.started.visit for send in machine.sent] == ["a", "b"]
+
+
 def test_a_redrive_after_a_cancel_that_came_after_all_was_done_completes() -> None:
     machine = Machine(task("a"))
     machine.tell(ev.AttemptSucceeded(visit="a", step_id="a", attempt=1, output={"x": 1}))
@@ -375,6 +397,30 @@ def test_a_parked_step_that_is_to_be_tried_again_keeps_its_round_and_says_who_wa
     assert sent.reasons == ("ann settled it: retry (I looked)",)
     machine.answer(TIMED_OUT)
     assert machine.state.status == "PARKED", "one word allows one send"
+
+
+def test_a_try_that_a_person_wanted_has_the_engines_own_retry_like_a_first_one() -> None:
+    machine = Machine(once("pay"))
+    machine.answer(REFUSED)
+    machine.sleep_until_wake()
+    machine.answer(TIMED_OUT)
+    resolve(machine, "retry")
+    machine.decide()
+    machine.answer(REFUSED)
+    machine.sleep_until_wake()
+    assert machine.last().started.attempt == 4
+
+
+def test_a_step_that_was_parked_because_its_owners_died_may_be_interrupted_again() -> None:
+    machine = Machine(task("a"))
+    while machine.state.status != "PARKED":
+        machine.interrupt()
+    before = len(machine.sent)
+    resolve(machine, "retry")
+    machine.decide()
+    machine.interrupt()
+    assert machine.state.status == "RUNNING"
+    assert len(machine.sent) == before + 2
 
 
 def test_a_parked_step_that_is_to_fail_over_goes_to_its_next_target() -> None:
