@@ -7,11 +7,12 @@ import pytest
 import pytest_asyncio
 
 from adapters.stores.redis.client import Redis
+from adapters.stores.redis.cluster import slot_of
 from adapters.stores.redis.sharing import share
 from adapters.stores.redis.store import RedisStore
 from core.errors import StoreUnavailable
 from core.ports.doorbell import Topic
-from core.ports.store import Filter
+from core.ports.store import Claim, Filter
 from core.testing.contracts.store_base import Rings, message, new, release, step
 from tests.redis_servers import ClusterNodes, start_cluster
 from tests.stores.redis_parts import CLOCK, again, an_id, until
@@ -83,8 +84,14 @@ async def test_many_shards_on_many_nodes_are_one_store(store: RedisStore) -> Non
 
 
 async def test_two_workers_share_the_shards_and_are_woken_at_once(
-    store: RedisStore, other: RedisStore
+    store: RedisStore, cluster: ClusterNodes
 ) -> None:
+    workers_stores = [
+        make(cluster, 60.0),
+        make(cluster, 60.0),
+    ]  # after the first sweep, rings alone wake them
+    for one in workers_stores:
+        await one.open()
     took: list[str] = []
     stop = asyncio.Event()
 
@@ -99,10 +106,11 @@ async def test_two_workers_share_the_shards_and_are_woken_at_once(
         assert one._parts.sharing is not None
         return one._parts.sharing.shards
 
-    workers = [asyncio.create_task(work(one)) for one in (store, other)]
+    workers = [asyncio.create_task(work(one)) for one in workers_stores]
+    one, other = workers_stores
     try:
-        await until(lambda: len(shared(store)) + len(shared(other)) == SHARDS)
-        assert shared(store).isdisjoint(shared(other))
+        await until(lambda: len(shared(one)) + len(shared(other)) == SHARDS)
+        assert shared(one).isdisjoint(shared(other))
         ids = [an_id(SHARDS) for _ in range(40)]
         for id_ in ids:
             await store.create(new(id_))
@@ -111,6 +119,8 @@ async def test_two_workers_share_the_shards_and_are_woken_at_once(
     finally:
         stop.set()
         await asyncio.gather(*workers)
+        for one in workers_stores:
+            await one.close()
 
 
 async def test_rings_reach_other_processes(store: RedisStore, other: RedisStore) -> None:
@@ -136,6 +146,39 @@ async def test_a_timer_on_a_cluster_fires_within_a_second(store: RedisStore) -> 
         for claim in (await store.claim("me", 50, 10.0, 1.0)).claims:
             late[claim.execution_id] = CLOCK.now_ms() - due[claim.execution_id]
     assert max(late.values()) < 1_000
+
+
+async def test_while_a_slot_moves_its_shard_is_away_and_never_wrong(
+    store: RedisStore, cluster: ClusterNodes
+) -> None:
+    ids = [f"{an_id()[:-2]}-3" for _ in range(10)]
+    for id_ in ids:
+        await store.create(new(id_))
+    claims: list[Claim] = []
+    while len(claims) < 10:
+        claims += (await store.claim("me", 50, 30.0, 5.0)).claims
+    slot = slot_of("sidestep:{s3}:")
+    source = cluster.owner(slot)
+    target = next(node for node in cluster.primaries() if node is not source)
+    cluster.begin_move(slot, target)
+    for act in (
+        store.load(ids[0]),
+        store.commit(step(claims[0], 1)),
+        store.create(new(ids[1])),
+        store.deliver(ids[2], message("m1")),
+        store.remove(ids[3]),
+        store.renew(tuple(claims), 30.0),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await act
+    assert (await store.get(ids[0])).version == 1
+    cluster.move_slot(slot, target)
+    await again(lambda: store.load(ids[0]))
+    assert len((await store.renew(tuple(claims), 30.0)).claims) == 10
+    for claim in claims:
+        await store.commit(step(claim, 1, status="COMPLETED", release=True))
+        assert await store.remove(claim.execution_id)
+    assert await store.counts() == {}
 
 
 async def test_what_replicas_have_outlives_a_primary() -> None:

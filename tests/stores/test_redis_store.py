@@ -179,6 +179,20 @@ async def test_two_workers_never_own_the_same_execution(store: RedisStore, other
     assert sorted(owned) == sorted(ids)
 
 
+async def test_no_more_is_claimed_than_was_asked_for_and_the_rest_goes_back(
+    store: RedisStore, other: RedisStore
+) -> None:
+    ids = [f"{an_id()[:-2]}-{shard}" for shard in range(3, 8)]  # one command reads one of each at once
+    for id_ in ids:
+        await store.create(new(id_))
+    found: list[str] = []
+    for _ in range(len(ids)):
+        (claim,) = (await other.claim("me", 1, 30.0)).claims
+        found.append(claim.execution_id)
+    assert sorted(found) == sorted(ids)
+    assert (await store.claim("me", 100, 30.0)).claims == ()
+
+
 async def test_a_waiting_worker_is_woken_by_the_creation_of_another(
     store: RedisStore, other: RedisStore
 ) -> None:

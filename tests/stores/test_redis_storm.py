@@ -247,7 +247,8 @@ class Storm:
                 lambda store, record=record: store.definition(record.digest, record.execution_id)  # type: ignore[misc] # bound at once
             )
         await self.both(lambda store: store.counts())
-        mended, cursor = [], None
+        mended: list[str] = []
+        cursor = None
         while True:
             seen = await self.stores[0].reconcile(cursor, 5)
             mended += seen.mended

@@ -1,4 +1,11 @@
-"""The scripts by name, run where their shard is."""
+"""The scripts by name, run where their shard is.
+
+While an operator moves a slot of a Cluster from node to node, some of its keys are here and some there, and a
+script that ran on either would miss some. Scripts build the names of most keys themselves, so Redis could not
+see that; hence each is given a second key that never exists. Redis then answers TRYAGAIN until the slot has
+moved (Redis Cluster specification, "Multiple keys operations"), which is StoreUnavailable, and never a wrong
+answer.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -38,7 +45,7 @@ class Acts:
     async def run(self, name: str, base: str, *args: Argument, write: bool = True) -> Any:
         """One act in one slot. Raises StoreUnavailable, StoreFull."""
         try:
-            return await self._redis.script(self._scripts[name], (base,), args, write=write)
+            return await self._redis.script(self._scripts[name], self._guarded(base), args, write=write)
         except StoreError as error:
             await self.mend(error)
             raise
@@ -63,13 +70,18 @@ class Acts:
                 return [await self._redis.script(script, bases, (*args, *each), write=write)]
             return await asyncio.gather(
                 *(
-                    self._redis.script(script, (base,), (*args, *each[place : place + 1]), write=write)
+                    self._redis.script(
+                        script, self._guarded(base), (*args, *each[place : place + 1]), write=write
+                    )
                     for place, base in enumerate(bases)
                 )
             )
         except StoreError as error:
             await self.mend(error)
             raise
+
+    def _guarded(self, base: str) -> tuple[str, ...]:
+        return (base, f"{base}moving") if self._redis.is_cluster and base.endswith("}:") else (base,)
 
     async def make_groups(self) -> None:
         """Make the consumer groups that are missing."""

@@ -1,6 +1,6 @@
 -- Turn due timers and lapsed claims into tickets, in each of the shards given.
--- KEYS the shards. ARGV: most of each kind in a shard, lapsed after (ms idle; empty: look at timers only),
--- ring for tickets (1 or empty), where to go on among the pending of each shard...
+-- KEYS the shards, each ending in a colon. ARGV: most of each kind in a shard, lapsed after (ms idle; empty:
+-- look at timers only), ring for tickets (1 or empty), where to go on among the pending of each shard...
 -- Answers {Redis's time (ms), then for each shard {next timer or false, tickets made, where to go on,
 -- whether tickets can be read (where ringing; 1 or 0)}}.
 if redis.replicate_commands then redis.replicate_commands() end
@@ -8,7 +8,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local answers = {now_text}
-for n, p in ipairs(KEYS) do
+local function sweep(n, p)
   local t, w, made, onward = p .. 't', p .. 'w', 0, '0-0'
   local function issue(id, x)
     redis.call('HSET', x, 't', redis.call('XADD', t, '*', 'i', id), 'a', '')
@@ -50,5 +50,10 @@ for n, p in ipairs(KEYS) do
     unread = redis.call('XLEN', t) - redis.call('XPENDING', t, 'w')[1]
   end
   answers[n + 1] = {nearest[2] or false, made, onward, unread > 0 and 1 or 0}
+end
+for n, p in ipairs(KEYS) do
+  if string.sub(p, -1) == ':' then
+    sweep(n, p)
+  end
 end
 return answers
