@@ -209,7 +209,8 @@ class OffloadingStore(Store):
             step = await self.collect(cursor)
             deleted, cursor = deleted + step.deleted, step.cursor
             if cursor is None or not await turn():
-                return f"deleted {deleted} payloads that nothing refers to" if deleted else None
+                plural = "" if deleted == 1 else "s"
+                return f"deleted {deleted} payload{plural} that nothing refers to" if deleted else None
 
     async def collect(self, cursor: str | None, limit: int = PAGE, older_than_ms: int = OLD_MS) -> Collected:
         """Look at the next `limit` payloads after `cursor`, and delete those that no journal refers to and
