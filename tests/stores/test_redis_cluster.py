@@ -86,18 +86,15 @@ async def test_many_shards_on_many_nodes_are_one_store(store: RedisStore) -> Non
 async def test_two_workers_share_the_shards_and_are_woken_at_once(
     store: RedisStore, cluster: ClusterNodes
 ) -> None:
-    workers_stores = [
-        make(cluster, 60.0),
-        make(cluster, 60.0),
-    ]  # after the first sweep, rings alone wake them
+    # After the first sweep, rings alone wake them.
+    workers_stores = [make(cluster, 60.0), make(cluster, 60.0)]
     for one in workers_stores:
         await one.open()
     took: list[str] = []
-    stop = asyncio.Event()
 
     async def work(one: RedisStore) -> None:
-        while not stop.is_set():
-            for claim in (await one.claim("me", 50, 10.0, 0.2)).claims:
+        while True:
+            for claim in (await one.claim("me", 50, 10.0, 30.0)).claims:
                 took.append(claim.execution_id)
                 await one.commit(step(claim, 1, status="COMPLETED", release=True))
 
@@ -117,8 +114,9 @@ async def test_two_workers_share_the_shards_and_are_woken_at_once(
         await until(lambda: len(took) >= 40)
         assert sorted(took) == sorted(ids)
     finally:
-        stop.set()
-        await asyncio.gather(*workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
         for one in workers_stores:
             await one.close()
 

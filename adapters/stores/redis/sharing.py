@@ -41,7 +41,7 @@ class Sharing:
         self._station = station
         self._place = f"{keys.prefix}:stations"
         self._ends: dict[int, Callable[[], Awaitable[None]]] = {}
-        self._beat_at = -math.inf
+        self.beat_at = -math.inf
 
     @property
     def shards(self) -> frozenset[int]:
@@ -52,8 +52,8 @@ class Sharing:
         """Beat where it is time, by monotonic seconds. Whoever takes no work stops calling this, and its
         shards go to others.
         """
-        if now >= self._beat_at:
-            self._beat_at = now + _BEAT_SECONDS
+        if now >= self.beat_at:
+            self.beat_at = now + _BEAT_SECONDS
             await self.beat()
 
     async def beat(self) -> None:

@@ -72,7 +72,8 @@ class Tickets:
             await self._sweep()
             if limit > 0:
                 asked = self._clock.monotonic()
-                left = min(deadline, self._sweep_at, self._early_at) - asked
+                beat_at = math.inf if self._sharing is None else self._sharing.beat_at
+                left = min(deadline, self._sweep_at, self._early_at, beat_at) - asked
                 found = await self._gathering.read(limit, left)
                 claims, journals = await self._take(found, limit, lease_ms, asked + lease_seconds)
                 if claims:
