@@ -42,7 +42,7 @@ OUTPUTS = st.sampled_from(({"total": 12}, {"n": 3, "kind": "a"}, {}, None, "text
 
 HEALTHS = st.dictionaries(st.sampled_from(PROVIDERS), st.just("it is drained"), max_size=4).map(Health)
 
-REQUESTS = ("pause", "resume", "redrive", "resolve", "unknown")
+REQUESTS = ("pause", "resume", "redrive", "resolve", "cancel", "unknown")
 
 MOVES = st.sampled_from(
     ("answer",) * 6 + ("wake",) * 3 + ("interrupt", "drain", "jump", "cancel") + ("request",) * 4
@@ -215,7 +215,9 @@ def _move(run: Run, data: st.DataObject) -> bool:
         case "cancel":
             run.ask("cancel", {})
         case "request":
-            _request(run, data)
+            for _ in range(data.draw(st.integers(1, 3))):
+                _request(run, data)
+            return data.draw(st.integers(0, 5)) > 0
         case "jump":
             run.now += data.draw(st.sampled_from((1, 1_000, 100_000, 10**9)))
         case _:
