@@ -10,6 +10,7 @@
 | `load` | the client: a steady rate, a key for each request, and the list of what was acknowledged |
 | `faults` | doing what the plan says |
 | `playing` | one row from its first process to its audit |
+| `reading` | the executions, as the API tells them |
 | `audit` | what became of every acknowledged execution, and how long the pauses were |
 | `report` | the table, as Markdown and as JSON |
 

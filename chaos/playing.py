@@ -17,14 +17,13 @@ from chaos.hosts import Host, open_host
 from chaos.load import Load
 from chaos.plan import LEASE_SECONDS, Fault, plan
 from chaos.programs import NotStarted, Program, faketime, free_port
+from chaos.reading import settled, views_of
 from chaos.rows import Row
 from cli.demo.doubles import Run, View
 from localcloud.client import connect
 
 Told = Callable[[str], None]
 
-_PAGE: Final = 500
-_READERS: Final = 8
 _PAUSE: Final = 0.25
 _READ_SECONDS: Final = 30.0
 _READY_SECONDS: Final = 60.0
@@ -83,8 +82,8 @@ async def play(row: Row, sizes: Sizes, folder: Path, told: Told) -> Played:
                     group.create_task(load.send(sizes.executions, sizes.seconds))
                 await load.drain(sizes.drain / 2)
             await stage.control.clear()
-            await _settled(session, urls, sizes.drain)
-            views = await _views(session, urls)
+            await settled(session, urls, sizes.drain)
+            views = await views_of(session, urls)
             runs = await stage.control.ledger()
             _keep(folder, load, views, runs, injected)
             found = audit(load.submitted, load.acknowledged, load.acks, views, runs, injected)
@@ -222,60 +221,6 @@ async def _counted(load: Load, told: Told) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def _settled(session: aiohttp.ClientSession, urls: list[str], seconds: float) -> None:
-    """Wait until every execution has ended or is parked, `seconds` at most: the audit tells which has not."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, KeyError, ValueError):
-            open_ones = 0
-            for status in ("PENDING", "RUNNING"):
-                page = await _get(session, urls, f"/executions?status={status}&limit=1")
-                open_ones += len(page["executions"])
-            if not open_ones:
-                return
-        await asyncio.sleep(_PAUSE)
-
-
-async def _views(session: aiohttp.ClientSession, urls: list[str]) -> dict[str, View]:
-    """Every execution of the store, whole, by id."""
-    names: list[str] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        page = await _get(
-            session, urls, f"/executions?limit={_PAGE}" + (f"&cursor={cursor}" if cursor else "")
-        )
-        names += [str(one["executionId"]) for one in page["executions"]]
-        cursor = page["nextCursor"]
-    views: dict[str, View] = {}
-    left = list(reversed(names))
-
-    async def read() -> None:
-        while left:
-            name = left.pop()
-            views[name] = _lean(await _get(session, urls, f"/executions/{name}"))
-
-    await asyncio.gather(*(read() for _ in range(_READERS)))
-    return views
-
-
-def _lean(view: dict[str, Any]) -> View:
-    """What the audit and whoever reads the kept file need of it: thousands are held at once."""
-    if view["historyTruncated"] or view["stepsTruncated"]:
-        raise ValueError(f"{view['executionId']} is longer than one answer shows")
-    return {name: value for name, value in view.items() if name not in {"context", "output"}}
-
-
-async def _get(session: aiohttp.ClientSession, urls: list[str], path: str) -> dict[str, Any]:
-    """The JSON at `path`, asked of one API after the other until one has it."""
-    for turn in range(20):
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            async with session.get(urls[hash(path) % len(urls) - turn % len(urls)] + path) as answer:
-                if answer.ok:
-                    return dict(await answer.json())
-        await asyncio.sleep(_PAUSE)
-    raise TimeoutError(f"no API answers GET {path}")
 
 
 def _keep(
