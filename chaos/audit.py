@@ -6,6 +6,8 @@
 - Created twice: two executions of one order.
 - Double: an idempotency key that ran more than once (`cli.demo.doubles`), explained or not.
 - Unjournaled: a run whose attempt no journal holds, so it was sent before that was durable, or it was lost.
+- Late: a run that began after its attempt had been given up as interrupted: a worker that was stopped past
+  its lease sends nothing when it wakes.
 - Unproven: a step with an answer that no ledger knows.
 
 Takeover: from the death or the stop of a worker to the `ATTEMPT_INTERRUPTED` with which another begins to
@@ -76,6 +78,7 @@ class Found:
     unexplained: tuple[Double, ...]
     at_most_once: tuple[str, ...]
     unjournaled: tuple[str, ...]
+    late: tuple[str, ...]
     unproven: tuple[str, ...]
     runs: int
     interrupted: int
@@ -95,6 +98,7 @@ class Found:
             ("ran twice without an explanation", self.unexplained),
             ("ran twice though atMostOnce", self.at_most_once),
             ("ran without an entry in a journal", self.unjournaled),
+            ("began after they were given up", self.late),
             ("have an answer that no ledger knows", self.unproven),
         )
         return tuple(f"{len(them)} {what}: {_some(them)}" for what, them in lists if them)
@@ -128,6 +132,7 @@ def audit(
         unexplained=tuple(one for one in twice if not one.explained),
         at_most_once=tuple(sorted(_at_most_once(by_key))),
         unjournaled=tuple(sorted(_unjournaled(by_key, attempts))),
+        late=tuple(sorted(_late(by_key, attempts))),
         unproven=tuple(sorted(unproven(views.values(), by_key))),
         runs=sum(len(ran) for ran in by_key.values()),
         interrupted=sum(1 for _ in _interruptions(views.values())),
@@ -200,6 +205,19 @@ def _unjournaled(by_key: Mapping[str, Sequence[Run]], attempts: Mapping[str, Seq
         recorded = {int(one.call["attempt"]) for one in attempts.get(key, ())}
         for run in runs:
             if int(run["attempt"] or 0) not in recorded:
+                yield f"{key} #{run['attempt']} {run['provider']}"
+
+
+def _late(by_key: Mapping[str, Sequence[Run]], attempts: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    for key, runs in by_key.items():
+        given_up = {
+            int(one.call["attempt"]): datetime.fromisoformat(one.call["endedAt"]).timestamp()
+            for one in attempts.get(key, ())
+            if one.call["status"] == "INTERRUPTED" and one.call["endedAt"]
+        }
+        for run in runs:
+            ended = given_up.get(int(run["attempt"] or 0))
+            if ended is not None and float(run["startedAt"]) / 1000 > ended + _SLACK:
                 yield f"{key} #{run['attempt']} {run['provider']}"
 
 

@@ -42,7 +42,7 @@ def order(number: int) -> dict[str, Any]:
             "startAt": "price",
             "steps": steps,
         },
-        "input": {"order": number, "orderId": f"order-{number}", "delayMs": 40 + number % 7 * 30},
+        "input": {"order": number, "orderId": f"order-{number}", "delayMs": 60 + number % 7 * 60},
     }
 
 

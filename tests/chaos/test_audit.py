@@ -26,6 +26,7 @@ def call(
         "error": "Sidestep.Timeout",
         "cause": "timed out",
         "durationMs": 5.0,
+        "endedAt": "2026-11-21T12:00:01.000Z",
     }
 
 
@@ -116,6 +117,12 @@ def test_a_refused_start_is_no_run() -> None:
 
 def test_a_run_that_no_journal_holds_is_told() -> None:
     assert audited([view(call(1))], [run(1), run(2)]).unjournaled == (f"{ONE}/reserve/1 #2 AWS",)
+
+
+def test_a_run_that_began_after_its_attempt_was_given_up_is_told() -> None:
+    views = [view(call(1, "INTERRUPTED", "MAYBE"), call(2))]
+    assert audited(views, [run(1), run(2)]).late == ()
+    assert audited(views, [run(1, started=NOON + 2), run(2)]).late == (f"{ONE}/reserve/1 #1 AWS",)
 
 
 def test_an_answer_that_no_ledger_knows_is_told() -> None:
