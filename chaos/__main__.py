@@ -28,10 +28,15 @@ _LOAD_SHARE: Final = 0.78
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the rows one after the other; the exit code."""
     given = _parser().parse_args(arguments)
-    rows = [row for row in ROWS if not given.rows or row.name in given.rows.split(",")]
-    if not rows:
-        sys.stderr.write(f"chaos: --rows takes {', '.join(row.name for row in ROWS)}\n")
+    known = [row.name for row in ROWS]
+    wanted = given.rows.split(",") if given.rows else known
+    if unknown := [name for name in wanted if name not in known]:
+        sys.stderr.write(f"chaos: there is no row {unknown[0]!r}; --rows takes {', '.join(known)}\n")
         return 2
+    if min(given.minutes, given.executions, given.workers, given.apis) <= 0 or given.lease < 1:
+        sys.stderr.write("chaos: numbers are above 0, and a lease is 1 second at least\n")
+        return 2
+    rows = [row for row in ROWS if row.name in wanted]
     sizes = Sizes(
         executions=max(1, given.executions // len(rows)),
         seconds=given.minutes * 60 / len(rows) * _LOAD_SHARE,
