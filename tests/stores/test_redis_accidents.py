@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -133,7 +133,11 @@ async def test_a_full_redis_takes_nothing_half_and_lets_go_of_what_is_removed() 
             assert (await store.get("x2"), await store.load("x2")) == before
             assert len((await store.renew((claim,), 30.0)).claims) == 1
             await store.give_back(claim)
-            assert await store.remove("x1")
+            late = make(node)  # a process that starts now can still remove
+            await late.open()
+            assert await late.lead("retention", "me", 5.0)
+            assert await late.remove("x1")
+            await late.close()
             with pytest.raises(ExecutionNotFound):
                 await store.get("x1")
             assert await store.counts() == {"PENDING": 1}
@@ -152,6 +156,49 @@ async def fill(node: Node, share: float) -> None:
     while int(node.command("INFO", "memory")["used_memory"]) < share * limit:
         node.command("RPUSH", "ballast", "x" * 50_000)
     node.command("CONFIG", "SET", "maxmemory", limit)
+
+
+# Repetitions.
+
+
+async def test_what_is_repeated_is_written_again_so_that_replicas_can_be_waited_for(
+    store: RedisStore, node: Node
+) -> None:
+    """WAIT covers the writes of one connection: a repetition that wrote nothing would be acknowledged though
+    no replica has what it confirms.
+    """
+    key = Idempotency(caller="c", key="k", fingerprint="f", expires_at_ms=CLOCK.now_ms() + 60_000)
+    await store.create(new("x1", idempotency=key))
+    (claim,) = (await store.claim("me", 10, 30.0)).claims
+    commit = step(claim, 1)
+
+    def changes() -> int:
+        return int(node.command("INFO", "persistence")["rdb_changes_since_last_save"])
+
+    acts: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.create(new("x1", idempotency=key)),
+        lambda: store.create(new("x1")),
+        lambda: store.commit(commit),
+        lambda: store.deliver("x1", message("m1")),
+        lambda: store.put_workflow("w", "d", b"{}", 1),
+    ]
+    for act in acts:
+        await act()
+        before = changes()
+        await act()
+        assert changes() > before
+    ttl = int(node.command("PTTL", *node.command("KEYS", "*:k:*")))
+    assert 0 < ttl <= 60_000
+
+
+async def test_a_commit_can_take_in_more_messages_than_lua_can_unpack(store: RedisStore) -> None:
+    await store.create(new("x1"))
+    (claim,) = (await store.claim("me", 10, 30.0)).claims
+    names = [f"m{number}" for number in range(9_000)]
+    await asyncio.gather(*(store.deliver("x1", message(name)) for name in names))
+    done = await store.commit(step(claim, 1, consumed=tuple(names[:-1])))
+    assert done.inbox
+    assert [one.message_id for one in await store.inbox("x1")] == [names[-1]]
 
 
 # Accidents.

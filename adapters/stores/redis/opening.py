@@ -48,9 +48,11 @@ async def agree_on_shards(redis: Redis, prefix: str, wanted: int | None) -> int:
     key = meta_key(prefix)
     if wanted is not None and not 1 <= wanted <= MOST_SHARDS:
         raise ConfigurationError(f"the number of shards must be 1 to {MOST_SHARDS}, not {wanted}")
-    await redis.call(key, "HSETNX", key, "format", FORMAT, write=True)
-    await redis.call(key, "HSETNX", key, "shards", wanted or DEFAULT_SHARDS, write=True)
     layout, shards = await redis.call(key, "HMGET", key, "format", "shards")
+    if layout is None or shards is None:
+        await redis.call(key, "HSETNX", key, "format", FORMAT, write=True)
+        await redis.call(key, "HSETNX", key, "shards", wanted or DEFAULT_SHARDS, write=True)
+        layout, shards = await redis.call(key, "HMGET", key, "format", "shards")
     if layout != b"%d" % FORMAT:
         raise StoreMismatch(
             f"the store in Redis has layout {layout.decode()} and this version knows layout {FORMAT}: run "

@@ -22,7 +22,10 @@ if ARGV[8] ~= '' then
 end
 local left = f[5]
 if left ~= '0' and #ARGV > 13 then
-  left = tostring(tonumber(left) - redis.call('HDEL', p .. 'i:' .. id, unpack(ARGV, 14)))
+  for n = 14, #ARGV, 1000 do  -- `unpack` has a limit
+    local gone = redis.call('HDEL', p .. 'i:' .. id, unpack(ARGV, n, math.min(n + 999, #ARGV)))
+    left = tostring(tonumber(left) - gone)
+  end
 end
 local released = ARGV[12] == '1' and left == '0'
 local set = {'v', ARGV[7], 'u', ARGV[6], 'k', (released and '1' or '0') .. ARGV[5]}

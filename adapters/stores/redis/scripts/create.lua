@@ -8,11 +8,15 @@ local p, id, digest = KEYS[1], ARGV[1], ARGV[3]
 if ARGV[11] ~= '' then
   local known = redis.call('GET', p .. 'k:' .. ARGV[11])
   if known then
+    -- What is said again is written again, so that WAIT covers it.
+    redis.call('SET', p .. 'k:' .. ARGV[11], known, 'KEEPTTL')
     return {'known', known}
   end
 end
 local x = p .. 'x:' .. id
-if redis.call('EXISTS', x) == 1 then
+local workflow = redis.call('HGET', x, 'w')
+if workflow then
+  redis.call('HSET', x, 'w', workflow)
   return {'exists'}
 end
 if ARGV[4] ~= '' then

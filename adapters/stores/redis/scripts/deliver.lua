@@ -10,6 +10,7 @@ if not f[1] then
   return {'missing'}
 end
 if redis.call('SISMEMBER', p .. 'm:' .. id, ARGV[2]) == 1 then
+  redis.call('HSET', x, 'q', f[6])  -- a write, so that WAIT covers what was said before
   return {'had'}
 end
 if ARGV[4] == '' and string.find(ARGV[5], ',' .. f[1] .. ',', 1, true) then

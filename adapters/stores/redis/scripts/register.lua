@@ -6,6 +6,7 @@ local newest = tonumber(redis.call('HGET', v, 'n') or '0')
 if newest > 0 then
   local digest = redis.call('HGET', v, newest .. 'd')
   if digest == ARGV[2] then
+    redis.call('HSET', v, 'n', newest)  -- a write, so that WAIT covers what it repeats
     return {newest, digest, redis.call('HGET', v, newest .. 'a')}
   end
 end
