@@ -12,6 +12,7 @@ from api.roles import Role
 from api.runtime import Runtime
 from api.settings import RedisSection, Settings
 from core.engine.board import LocalBoard
+from core.engine.housekeeping import Pace, Sweep
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from core.ports.store import Store
@@ -32,6 +33,8 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
         providers=build_providers(settings.providers.plain(), facts=store),
         board=LocalBoard(settings.providers.missing(), clock),
         settings=settings.engine(),
+        retention=settings.keep(),
+        sweeps=sweeps_of(store),
         role=role,
     )
 
@@ -88,6 +91,21 @@ def offloading(store: Store, settings: Settings, clock: Clock) -> Store:
     beside = f"file:{path}.payloads" if kind == "sqlite" else "file:sidestep-payloads"
     place = open_payloads(beside if settings.payloads is None else settings.payloads)
     return OffloadingStore(store, place, clock, settings.payloads_over)
+
+
+COLLECT_EVERY = 1_800.0
+"""Seconds between two looks for payloads that nothing refers to."""
+
+
+def sweeps_of(store: Store) -> tuple[Sweep, ...]:
+    """What the housekeeper does for this store beside what it does for all."""
+    if not isinstance(store, OffloadingStore):
+        return ()
+
+    async def collect(pace: Pace) -> str | None:
+        return await store.sweep(pace.turn)
+
+    return (Sweep("payloads", collect, every=COLLECT_EVERY),)
 
 
 def _redis(url: str, clock: Clock, settings: RedisSection) -> Store:

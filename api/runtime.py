@@ -12,6 +12,7 @@ from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
+from core.engine.housekeeping import Housekeeping, Retention, Sweep
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
 from core.errors import (
@@ -67,6 +68,8 @@ class Runtime:
         providers: Mapping[str, Provider],
         board: LocalBoard,
         settings: EngineSettings,
+        retention: Retention | None = None,
+        sweeps: tuple[Sweep, ...] = (),
         role: Role = Role.BOTH,
         watch_seconds: float = WATCH_SECONDS,
         giving_back: float = GIVING_BACK,
@@ -83,6 +86,7 @@ class Runtime:
         self.executions = Executions(store, self.definitions, self.workflows, clock, settings)
         self.closing = asyncio.Event()
         """Set when the server stops: streams and waits end."""
+        self.housekeeping = Housekeeping(store, clock, retention, sweeps=sweeps)
         self.restarts = 0
         self.open = False
         """Whether the store has been opened; until then there is nothing to ask it."""
@@ -93,6 +97,7 @@ class Runtime:
         self._settings = settings
         self._engine: Engine | None = None
         self._life: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._opened: contextlib.AsyncExitStack | None = None
         self._prepared: OrderedDict[str, float] = OrderedDict()
         self._preparing: set[asyncio.Task[None]] = set()
@@ -132,13 +137,14 @@ class Runtime:
     async def stop(self) -> None:
         """End what waits, let calls under way finish within the grace time, and close everything."""
         self.begin_stop()
-        for task in self._preparing:
+        aside = [*self._preparing, *([self._keeper] if self._keeper else ())]
+        for task in aside:
             task.cancel()
         try:
             if self._life is not None:
                 await self._end(self._life)
         finally:
-            await asyncio.gather(*self._preparing, return_exceptions=True)
+            await asyncio.gather(*aside, return_exceptions=True)
             opened, self._opened = self._opened, None
             if opened is not None:
                 await opened.aclose()
@@ -190,6 +196,7 @@ class Runtime:
             if not self.role.works:
                 await self._watch()
                 return
+            self._keeper = asyncio.create_task(self.housekeeping.run())
             await self._supervise()
         except REFUSED as error:
             self.failure = error

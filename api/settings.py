@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from api.limits import Limits
 from api.variables import PREFIX, unknown, without_services
+from core.engine.housekeeping import Retention
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError
 
@@ -183,6 +184,34 @@ class RedisSection(Section):
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")] = "sidestep"
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)([smhdw]?)")
+
+
+def _seconds(value: Any) -> Any:
+    """A duration in seconds, or with a unit: `90s`, `45m`, `12h`, `30d`, `4w`."""
+    if isinstance(value, bool):
+        raise ValueError("this is no duration")  # noqa: TRY004 - what pydantic turns into its own error
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip().lower())
+    if found is None:
+        raise ValueError("this is no duration; write seconds, or a number with s, m, h, d or w such as '30d'")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+Age = Annotated[float, Field(ge=1, le=3_650 * 86_400), BeforeValidator(_seconds)]
+
+
+class RetentionSection(Section):
+    """How long executions are kept after they ended, by status. What is not set is kept for ever."""
+
+    completed: Age | None = None
+    failed: Age | None = None
+    cancelled: Age | None = None
+    timed_out: Age | None = None
+
+
 class Settings(BaseSettings):
     """All settings. Made directly, it reads nothing from its surroundings; `load` does."""
 
@@ -226,6 +255,7 @@ class Settings(BaseSettings):
     """Added to the instant after which a function must not start: how far clocks may differ."""
 
     redis: RedisSection = Field(default_factory=RedisSection)
+    retention: RetentionSection = Field(default_factory=RetentionSection)
     providers: ProvidersSection = Field(default_factory=ProvidersSection)
 
     @classmethod
@@ -249,6 +279,10 @@ class Settings(BaseSettings):
             visit_budget=self.visit_budget,
             data_budget=self.data_budget,
         )
+
+    def keep(self) -> Retention:
+        """The housekeeper's part."""
+        return Retention(**dict(self.retention))
 
     def limits(self) -> Limits:
         """The HTTP edge's part."""
