@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 import pytest_asyncio
 
+from adapters.stores.redis.client import Redis
 from adapters.stores.redis.keys import Keys
 from adapters.stores.redis.store import RedisStore
 from core.errors import (
@@ -16,7 +17,7 @@ from core.errors import (
 )
 from core.ports.store import Claim, Hold, Idempotency, Snapshot
 from core.testing.contracts.store_base import message, new, release, step
-from tests.redis_servers import Node, start_node
+from tests.redis_servers import Node, start_node, start_sentinel
 from tests.stores.redis_parts import CLOCK, again, an_id, make, until
 
 
@@ -229,6 +230,30 @@ async def test_a_restart_of_redis_keeps_everything() -> None:
             await store.commit(step(claims[0], 2))
             assert not (await store.create(new("x1", idempotency=key))).fresh
             assert len((await store.renew((claims[0],), 30.0)).claims) == 1
+        finally:
+            await store.close()
+
+
+async def test_what_a_replica_has_outlives_the_primary_and_work_goes_on() -> None:
+    with start_sentinel() as sentinels:
+        redis = Redis(sentinels.url, min_replicas=1)
+        store = RedisStore(redis, CLOCK, shards=4, sweep_seconds=0.1)
+        await store.open()
+        try:
+            ids = [an_id(4) for _ in range(40)]
+            await asyncio.gather(*(store.create(new(id_)) for id_ in ids))
+            claims: dict[str, Claim] = {}
+            while len(claims) < 20:
+                claims |= {c.execution_id: c for c in (await store.claim("me", 20, 20.0)).claims}
+            await asyncio.gather(*(store.commit(step(claim, 1)) for claim in claims.values()))
+            sentinels.primary().kill()
+            await again(lambda: store.create(new(an_id(4))), 20.0)
+            for id_ in ids:
+                assert (await store.get(id_)).version == (2 if id_ in claims else 1)
+            # Owners are owners still: nothing that a replica had confirmed is known to it only.
+            renewed = await store.renew(tuple(claims.values()), 20.0)
+            assert len(renewed.claims) == len(claims)
+            await asyncio.gather(*(store.commit(step(claim, 2)) for claim in claims.values()))
         finally:
             await store.close()
 
