@@ -6,7 +6,6 @@ Each act is one Lua script in one slot. The layout is in `docs/decisions/0006-re
 """
 
 import asyncio
-import json
 import logging
 import secrets
 from contextlib import suppress
@@ -18,13 +17,13 @@ from adapters.stores.redis.acts import Acts, read_scripts
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.doorbell import RedisDoorbell
 from adapters.stores.redis.gathering import FromCluster, FromOneNode
-from adapters.stores.redis.keys import Keys, place_of
+from adapters.stores.redis.keys import Keys
 from adapters.stores.redis.lists import Lists
 from adapters.stores.redis.sharing import Sharing
 from adapters.stores.redis.tickets import Tickets
 from adapters.stores.redis.workflows import Workflows
-from core.errors import InvalidInput, StoreError, StoreFull
-from core.machine.transitions import TERMINAL
+from adapters.stores.redis.writes import Delivered, Writes
+from core.errors import StoreError, StoreFull
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.store import (
@@ -48,8 +47,6 @@ from core.ports.store import (
 
 _log = logging.getLogger("sidestep.stores.redis")
 
-_ENDED = f",{','.join(sorted(TERMINAL))},"
-
 
 class _Parts:
     """What exists while the store is open."""
@@ -63,6 +60,7 @@ class _Parts:
         self.tickets = Tickets(redis, self.acts, keys, clock, station, gathering, self.sharing, sweep_seconds)
         self.lists = Lists(redis, self.acts, keys)
         self.workflows = Workflows(redis, self.acts, keys)
+        self.writes = Writes(self.acts, keys, station)
 
 
 class RedisStore(Store):
@@ -145,45 +143,13 @@ class RedisStore(Store):
 
     async def create(self, new: NewExecution) -> Created:
         """As the port says. The definition is sent only where the shard does not have it."""
-        parts = self._open()
-        key = new.idempotency
-        rules.check_text(new.execution_id, new.workflow_id, new.digest, new.summary.status)
-        rules.check_text(new.summary.current_step)
+        writes = self._open().writes
         if self._full is not None:
             raise StoreFull(self._full)
-        place, kept, expires = "", b"", 0
-        if key is not None:
-            rules.check_text(key.caller, key.key, key.fingerprint)
-            place, expires = place_of(key), key.expires_at_ms
-            kept = json.dumps([key.fingerprint, new.execution_id]).encode()
-        before = (new.execution_id, new.workflow_id, new.digest)
-        after = (
-            new.created_at_ms,
-            new.batch.count,
-            answers.element(0, new.batch),
-            new.summary.status,
-            new.summary.current_step or "",
-            "1" if new.summary.failed_over else "",
-            place,
-            kept,
-            expires,
-            parts.acts.ring,
-        )
-        base = parts.keys.base(new.execution_id)
-        said = await parts.acts.run("create", base, *before, b"", *after)
-        if said[0] == b"definition":
-            if not new.definition:
-                raise InvalidInput("a definition is not empty")
-            said = await parts.acts.run("create", base, *before, new.definition, *after)
-        if said[0] == b"known":
-            fingerprint, execution_id = json.loads(said[1])
-            if key is not None and fingerprint != key.fingerprint:
-                raise rules.key_conflict(key)
-            return Created(execution_id, fresh=False)
-        if said[0] == b"exists":
-            return Created(new.execution_id, fresh=False)
-        self.doorbell.ring(Topic.WORK, new.execution_id)
-        return Created(new.execution_id, fresh=True)
+        created = await writes.create(new)
+        if created.fresh:
+            self.doorbell.ring(Topic.WORK, created.execution_id)
+        return created
 
     async def claim(
         self,
@@ -214,65 +180,21 @@ class RedisStore(Store):
     async def commit(self, commit: Commit) -> Committed:
         """As the port says."""
         parts = self._open()
-        summary = commit.summary
-        rules.check_text(commit.execution_id, commit.commit_id, summary.status, summary.current_step)
-        rules.check_text(*commit.consumed)
-        said = await parts.acts.run(
-            "commit",
-            parts.keys.base(commit.execution_id),
-            commit.execution_id,
-            commit.version,
-            commit.epoch,
-            self._station,
-            commit.commit_id,
-            commit.at_ms,
-            commit.version + commit.batch.count,
-            answers.element(commit.version, commit.batch),
-            summary.status,
-            summary.current_step or "",
-            "1" if summary.failed_over else "",
-            "1" if commit.release else "",
-            "" if commit.wake_at_ms is None else commit.wake_at_ms,
-            *commit.consumed,
-        )
-        if said[0] == b"missing":
-            raise rules.unknown_execution(commit.execution_id)
-        if said[0] == b"refused":
-            raise rules.not_owner(commit, int(said[1]))
-        committed = Committed(inbox=said[1] != b"0", released=said[2] == b"1")
-        if said[0] == b"done":
-            if committed.released and commit.wake_at_ms is not None:
-                parts.tickets.note_timer(commit.execution_id, commit.wake_at_ms)
-            if commit.batch.count:
-                self.doorbell.ring(Topic.JOURNAL, commit.execution_id)
+        committed, fresh = await parts.writes.commit(commit)
+        if fresh and committed.released and commit.wake_at_ms is not None:
+            parts.tickets.note_timer(commit.execution_id, commit.wake_at_ms)
+        if fresh and commit.batch.count:
+            self.doorbell.ring(Topic.JOURNAL, commit.execution_id)
         return committed
 
     async def deliver(self, execution_id: str, message: Message, *, revive: bool = False) -> bool:
         """As the port says; a message that was had before is no error, even where the execution ended."""
-        parts = self._open()
-        rules.check_text(execution_id, message.message_id)
-        said = await parts.acts.run(
-            "deliver",
-            parts.keys.base(execution_id),
-            execution_id,
-            message.message_id,
-            rules.encode_message(message),
-            "1" if revive else "",
-            _ENDED,
-            self._station,
-            parts.keys.inbox_channel,
-            parts.acts.ring,
-        )
-        if said[0] == b"missing":
-            raise rules.unknown_execution(execution_id)
-        if said[0] == b"ended":
-            raise rules.has_ended(execution_id, said[1].decode())
-        if said[0] == b"had":
-            return False
-        if said[1]:
+        delivered = await self._open().writes.deliver(execution_id, message, revive=revive)
+        if delivered is Delivered.TICKET:
             self.doorbell.ring(Topic.WORK, execution_id)
-        self.doorbell.ring(Topic.INBOX, execution_id)
-        return True
+        if delivered is not Delivered.HAD:
+            self.doorbell.ring(Topic.INBOX, execution_id)
+        return delivered is not Delivered.HAD
 
     async def inbox(self, execution_id: str) -> tuple[Message, ...]:
         """As the port says."""
@@ -315,12 +237,7 @@ class RedisStore(Store):
 
     async def remove(self, execution_id: str) -> bool:
         """As the port says; it succeeds where memory is full."""
-        parts = self._open()
-        rules.check_text(execution_id)
-        said = await parts.acts.run("remove", parts.keys.base(execution_id), execution_id, _ENDED)
-        if said[0] == b"live":
-            raise rules.is_live(execution_id, said[1].decode())
-        return bool(said[0] == b"gone")
+        return await self._open().writes.remove(execution_id)
 
     async def definition(self, digest: str, execution_id: str | None = None) -> bytes:
         """As the port says."""

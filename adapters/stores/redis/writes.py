@@ -1,0 +1,127 @@
+"""The acts that change an execution: what their scripts are given, and what the answers mean."""
+
+import json
+from enum import Enum, auto
+
+from adapters.stores import rules
+from adapters.stores.redis import answers
+from adapters.stores.redis.acts import Acts
+from adapters.stores.redis.keys import Keys, place_of
+from core.errors import InvalidInput
+from core.machine.transitions import TERMINAL
+from core.ports.store import Commit, Committed, Created, Message, NewExecution
+
+_ENDED = f",{','.join(sorted(TERMINAL))},"
+
+
+class Delivered(Enum):
+    """What became of a message."""
+
+    HAD = auto()  # it was had before
+    PUT = auto()  # it is in the inbox
+    TICKET = auto()  # it is in the inbox, and a ticket was made
+
+
+class Writes:
+    """Creation, commit, delivery and removal, as one process (`station`) asks for them."""
+
+    def __init__(self, acts: Acts, keys: Keys, station: str) -> None:
+        self._acts = acts
+        self._keys = keys
+        self._station = station
+
+    async def create(self, new: NewExecution) -> Created:
+        """As the port says, but for room."""
+        key = new.idempotency
+        rules.check_text(new.execution_id, new.workflow_id, new.digest, new.summary.status)
+        rules.check_text(new.summary.current_step)
+        place, kept, expires = "", b"", 0
+        if key is not None:
+            rules.check_text(key.caller, key.key, key.fingerprint)
+            place, expires = place_of(key), key.expires_at_ms
+            kept = json.dumps([key.fingerprint, new.execution_id]).encode()
+        before = (new.execution_id, new.workflow_id, new.digest)
+        after = (
+            new.created_at_ms,
+            new.batch.count,
+            answers.element(0, new.batch),
+            new.summary.status,
+            new.summary.current_step or "",
+            "1" if new.summary.failed_over else "",
+            place,
+            kept,
+            expires,
+            self._acts.ring,
+        )
+        base = self._keys.base(new.execution_id)
+        said = await self._acts.run("create", base, *before, b"", *after)
+        if said[0] == b"definition":
+            if not new.definition:
+                raise InvalidInput("a definition is not empty")
+            said = await self._acts.run("create", base, *before, new.definition, *after)
+        if said[0] == b"known":
+            fingerprint, execution_id = json.loads(said[1])
+            if key is not None and fingerprint != key.fingerprint:
+                raise rules.key_conflict(key)
+            return Created(execution_id, fresh=False)
+        return Created(new.execution_id, fresh=said[0] == b"made")
+
+    async def commit(self, commit: Commit) -> tuple[Committed, bool]:
+        """As the port says; and whether it happened now, and not at an earlier call."""
+        summary = commit.summary
+        rules.check_text(commit.execution_id, commit.commit_id, summary.status, summary.current_step)
+        rules.check_text(*commit.consumed)
+        said = await self._acts.run(
+            "commit",
+            self._keys.base(commit.execution_id),
+            commit.execution_id,
+            commit.version,
+            commit.epoch,
+            self._station,
+            commit.commit_id,
+            commit.at_ms,
+            commit.version + commit.batch.count,
+            answers.element(commit.version, commit.batch),
+            summary.status,
+            summary.current_step or "",
+            "1" if summary.failed_over else "",
+            "1" if commit.release else "",
+            "" if commit.wake_at_ms is None else commit.wake_at_ms,
+            *commit.consumed,
+        )
+        if said[0] == b"missing":
+            raise rules.unknown_execution(commit.execution_id)
+        if said[0] == b"refused":
+            raise rules.not_owner(commit, int(said[1]))
+        return Committed(inbox=said[1] != b"0", released=said[2] == b"1"), said[0] == b"done"
+
+    async def deliver(self, execution_id: str, message: Message, *, revive: bool) -> Delivered:
+        """As the port says."""
+        rules.check_text(execution_id, message.message_id)
+        said = await self._acts.run(
+            "deliver",
+            self._keys.base(execution_id),
+            execution_id,
+            message.message_id,
+            rules.encode_message(message),
+            "1" if revive else "",
+            _ENDED,
+            self._station,
+            self._keys.inbox_channel,
+            self._acts.ring,
+        )
+        if said[0] == b"missing":
+            raise rules.unknown_execution(execution_id)
+        if said[0] == b"ended":
+            raise rules.has_ended(execution_id, said[1].decode())
+        if said[0] == b"had":
+            return Delivered.HAD
+        return Delivered.TICKET if said[1] else Delivered.PUT
+
+    async def remove(self, execution_id: str) -> bool:
+        """As the port says."""
+        rules.check_text(execution_id)
+        said = await self._acts.run("remove", self._keys.base(execution_id), execution_id, _ENDED)
+        if said[0] == b"live":
+            raise rules.is_live(execution_id, said[1].decode())
+        return bool(said[0] == b"gone")
