@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import demo, executions, localcloud, providers, run, serve, validate, worker, workflows
+from cli.commands import (
+    demo,
+    executions,
+    lifecycle,
+    localcloud,
+    providers,
+    run,
+    serve,
+    validate,
+    worker,
+    workflows,
+)
 from cli.failures import FAILED, INTERRUPTED, Stop
 
 TRACEBACK = "SIDESTEP_TRACEBACK"
@@ -43,6 +54,7 @@ def build() -> typer.Typer:
     demo.register(app)
     run.register(app)
     executions.register(app)
+    lifecycle.register(app)
     validate.register(app)
     workflows.register(app)
     providers.register(app)
