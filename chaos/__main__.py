@@ -21,7 +21,7 @@ from chaos.programs import faketime
 from chaos.rows import ROWS, Row
 from cli.tether import until_signalled
 
-_LOAD_SHARE: Final = 0.78
+_LOAD_SHARE: Final = 0.88
 """The part of a row's time in which load is sent; the rest starts it, lets it end and audits it."""
 
 

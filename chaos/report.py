@@ -89,12 +89,13 @@ def _cells(one: Played) -> list[str]:
 
 
 def _takeover(found: Found) -> str:
-    """The longest of those in whose time the store was there; the others in brackets where longer."""
-    calm = [one.seconds for one in found.takeovers if not one.disturbed]
-    stormy = [one.seconds for one in found.takeovers if one.disturbed]
-    if stormy and max(stormy) > max(calm, default=0.0):
-        return f"{_longest(calm)} ({_longest(stormy)} with the store away)"
-    return _longest(calm)
+    """The longest of those in whose time the store was there, and of the others where that was longer."""
+    calm = max((one.seconds for one in found.takeovers if not one.disturbed), default=0.0)
+    stormy = max((one.seconds for one in found.takeovers if one.disturbed), default=0.0)
+    told = [f"{calm:.2f} s"] if calm else []
+    if stormy > calm:
+        told.append(f"{stormy:.2f} s with the store away meanwhile")
+    return "; ".join(told) or "-"
 
 
 def _longest(seconds: Sequence[float | None]) -> str:
