@@ -24,7 +24,7 @@ _prefixes = itertools.count()
 class RedisContract(StoreContract):
     """Redis's time cannot be moved by hand, so it is waited for, in short units."""
 
-    unit = 0.05
+    unit = 0.08
 
     @pytest.fixture
     def clock(self) -> ManualClock:

@@ -310,6 +310,22 @@ async def test_a_journal_rings_those_who_listen_to_it_in_any_process(
     await drive_until(store, claims, version, lambda: bool(again))
 
 
+async def test_a_journal_that_nobody_listens_to_rings_nowhere(store: RedisStore, node: Node) -> None:
+    await store.create(new("x1"))
+    (claim,) = (await store.claim("me", 100, 10.0)).claims
+    node.command("CONFIG", "RESETSTAT")
+    for version in range(1, 6):
+        await store.commit(step(claim, version))
+    calls = {
+        name.removeprefix("cmdstat_"): one["calls"]
+        for name, one in node.command("INFO", "commandstats").items()
+    }
+    assert "publish" not in calls
+    assert {name: calls[name] for name in ("evalsha", "hmget", "rpush", "hset")} == dict.fromkeys(
+        ("evalsha", "hmget", "rpush", "hset"), 5
+    )
+
+
 async def drive_until(
     store: RedisStore, claims: dict[str, Claim], version: int, check: Callable[[], bool]
 ) -> int:

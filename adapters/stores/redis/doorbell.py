@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from adapters.stores.doorbell import InProcessDoorbell
+from adapters.stores.redis.acts import Acts
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.keys import Keys
 from core.errors import StoreError
@@ -28,6 +29,7 @@ class RedisDoorbell(InProcessDoorbell):
         self._redis = redis
         self._station = station.encode()
         self._keys: Keys | None = None
+        self._acts: Acts | None = None
         self._wanted: Counter[str] = Counter()  # listeners of each execution's journal
         self._ends: dict[str, Callable[[], Awaitable[None]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -51,15 +53,15 @@ class RedisDoorbell(InProcessDoorbell):
 
         return end_both
 
-    def start(self, keys: Keys) -> None:
+    def start(self, keys: Keys, acts: Acts) -> None:
         """The store is open: listen to the journals that were asked for so far."""
-        self._keys = keys
+        self._keys, self._acts = keys, acts
         for execution_id in list(self._wanted):
             self._settle(execution_id)
 
     async def stop(self) -> None:
         """The store closes: Redis is not listened to any more. Who listens here stays."""
-        self._keys = None
+        self._keys = self._acts = None
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -67,12 +69,13 @@ class RedisDoorbell(InProcessDoorbell):
         self._ends.clear()
 
     def _settle(self, execution_id: str) -> None:
-        if self._keys is not None and execution_id not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self._follow(execution_id, self._keys))
+        if self._keys is not None and self._acts is not None and execution_id not in self._tasks:
+            following = self._follow(execution_id, self._keys, self._acts)
+            task = asyncio.get_running_loop().create_task(following)
             self._tasks[execution_id] = task
             task.add_done_callback(lambda _: self._tasks.pop(execution_id, None))
 
-    async def _follow(self, execution_id: str, keys: Keys) -> None:
+    async def _follow(self, execution_id: str, keys: Keys, acts: Acts) -> None:
         """Subscribe or unsubscribe until that is what is wanted."""
 
         def heard(station: bytes) -> None:
@@ -84,6 +87,8 @@ class RedisDoorbell(InProcessDoorbell):
                 if execution_id in self._ends:
                     await self._ends.pop(execution_id)()
                 else:
+                    # Said first, so that a failure here leaves nothing behind that would have to be ended.
+                    await acts.run("watch", keys.base(execution_id), execution_id, write=False)
                     channel = keys.journal(execution_id)
                     self._ends[execution_id] = await self._redis.subscribe(channel, heard)
             except StoreError as error:

@@ -122,7 +122,7 @@ class RedisStore(Store):
                 await self._redis.close()
                 raise
             self._parts = parts
-            self.doorbell.start(keys)
+            self.doorbell.start(keys, parts.acts)
             self._watching = asyncio.create_task(self._watch(parts.tickets))
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@
 -- Answers {'done' or 'again', messages left, released (1 or 0)}, {'missing'} or {'refused', version}.
 local p, id = KEYS[1], ARGV[1]
 local x = p .. 'x:' .. id
-local f = redis.call('HMGET', x, 'v', 'e', 'o', 'k', 'n', 's', 'p', 'f', 't')
+local f = redis.call('HMGET', x, 'v', 'e', 'o', 'k', 'n', 's', 'p', 'f', 't', 'l')
 if not f[1] then
   return {'missing'}
 end
@@ -63,7 +63,7 @@ if released then
   end
 end
 redis.call('HSET', x, unpack(set))
-if ARGV[8] ~= '' then
+if ARGV[8] ~= '' and f[10] then
   redis.call('PUBLISH', p .. 'j:' .. id, ARGV[4])
 end
 return {'done', left, released and '1' or '0'}
