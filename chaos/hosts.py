@@ -206,8 +206,9 @@ class ClusterHost:
                 return await asyncio.to_thread(self._fail_over, fault.victim, fault.seconds)
             case Kind.CUT_REPLICA:
                 replicas = await asyncio.to_thread(self._replicas)
+                # The only one of its primary: what is written to that shard is unknown until it is back.
                 await _stopped([replicas[fault.victim % len(replicas)]], fault.seconds)
-                return None
+                return time.time()
             case _:
                 raise ValueError(f"{fault.kind} is not done to a Cluster's nodes")
 
