@@ -82,7 +82,8 @@ def measure(
         for journal in journals
         if journal[-1][1] in ENDS and journal[-1][0] <= times.killed
     ]
-    lost_before, lost_after = set(found.lost) & before, set(found.lost) - before
+    lost = {one.split()[0] for one in found.lost}  # behind its id stands how it is lost
+    lost_before, lost_after = lost & before, lost - before
     return Losses(
         min_replicas=min_replicas,
         distance_ms=distance_ms,
