@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from core.engine.attempts import Attempts
+from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.inbox import heard
 from core.engine.recovery import rebuild
@@ -76,9 +77,11 @@ class Driver:
         board: HealthBoard,
         clock: Clock,
         settings: EngineSettings,
+        complaints: Complaints,
         loaded: Loaded | None = None,
     ) -> None:
         self.claim = claim
+        self._complaints = complaints
         self._loaded = loaded
         self.draining = False
         self.releasing = False
@@ -208,7 +211,8 @@ class Driver:
             execution_id=self.claim.execution_id,
             version=before,
             epoch=self.claim.epoch,
-            commit_id=commit_id,
+            # Qualified: a host that forgot a claim in a failover may hand its epoch out a second time.
+            commit_id=f"{self._owner}.{commit_id}",
             at_ms=now,
             batch=Batch(data=encode(envelope) if events else b"", count=len(events)),
             summary=summarise(state),
@@ -277,7 +281,7 @@ class Driver:
             except NotOwner as error:
                 raise LeaseLost(self.claim.execution_id) from error
             except StoreUnavailable as error:
-                log.warning("the store is away (%s); trying again in %.2f s", error, backoff)
+                self._complaints.say("the store is away; what an execution waits for is tried again", error)
                 await self._clock.sleep(backoff)
                 backoff = min(LONGEST_BACKOFF, backoff * 2)
 

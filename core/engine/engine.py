@@ -1,13 +1,13 @@
 """The engine: claims executions, drives each in a task, renews what it holds, gives it back at the end."""
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.engine.attempts import Attempts
+from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.driver import Driver, LeaseLost
 from core.engine.settings import EngineSettings
@@ -49,6 +49,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._stopping = False
         self._renewed_at = clock.monotonic()
+        self._complaints = Complaints(log, clock)
 
     @property
     def in_hand(self) -> int:
@@ -96,7 +97,7 @@ class Engine:
             try:
                 taken = await self._store.claim(self.owner, room, self._settings.lease, self._settings.poll)
             except StoreUnavailable as error:
-                log.warning("the store is away (%s); no work can be claimed", error)
+                self._complaints.say("the store is away, so no work can be claimed", error)
             else:
                 for claim in taken.claims:
                     self._start(claim, taken.journals.get(claim.execution_id))
@@ -132,6 +133,7 @@ class Engine:
             self._board,
             self._clock,
             self._settings,
+            self._complaints,
             loaded,
         )
         self._drivers[claim.execution_id] = driver
@@ -172,7 +174,7 @@ class Engine:
                 tuple(driver.claim for driver in held.values()), self._settings.lease
             )
         except StoreError as error:
-            log.warning("leases could not be renewed: %s", error)
+            self._complaints.say("leases could not be renewed", error)
             return
         kept = {claim.execution_id: claim for claim in renewed.claims}
         for execution_id, driver in held.items():
@@ -199,10 +201,13 @@ class Engine:
         await asyncio.wait((grace, everything), return_when=asyncio.FIRST_COMPLETED)
         left = dict(self._drivers)
         await _cancelled([grace, everything, *tasks])
-        for execution_id, driver in left.items():
-            log.warning("execution %s is given back with calls under way", execution_id)
-            with contextlib.suppress(StoreError):
-                await self._store.give_back(driver.claim)
+        if left:
+            log.warning("%d executions are given back with calls under way", len(left))
+        # Together, since a host that is far away or slow must not make the stop last.
+        returned = (self._store.give_back(driver.claim) for driver in left.values())
+        for error in await asyncio.gather(*returned, return_exceptions=True):
+            if isinstance(error, BaseException):
+                self._complaints.say("a claim could not be given back and lapses by itself", error)
 
 
 async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:

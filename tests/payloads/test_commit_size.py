@@ -22,7 +22,7 @@ async def taken(sizes: list[int], budget: int) -> list[int]:
     """How many answers each turn takes."""
     claim = Claim("x", 1, 10.0)
     settings = EngineSettings(data_budget=budget)
-    driver = Driver(claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings)
+    driver = Driver(claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings, NOTHING)
     for number, size in enumerate(sizes):
         driver._mailbox.put_nowait(answer(number, size))
     counts = []

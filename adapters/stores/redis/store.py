@@ -11,13 +11,14 @@ import secrets
 from contextlib import suppress
 from typing import Any
 
+from adapters.clock import HostClock
 from adapters.stores import rules
 from adapters.stores.redis import answers, opening, room
 from adapters.stores.redis.acts import Acts, read_scripts
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.doorbell import RedisDoorbell
 from adapters.stores.redis.gathering import FromCluster, FromOneNode
-from adapters.stores.redis.keys import Keys
+from adapters.stores.redis.keys import Keys, meta_key
 from adapters.stores.redis.lists import Lists
 from adapters.stores.redis.sharing import Sharing
 from adapters.stores.redis.tickets import Tickets
@@ -112,6 +113,7 @@ class RedisStore(Store):
                 for info in infos:
                     opening.check_server(info)
                 self._full = room.full(infos)
+                await self._follow()
                 shards = await opening.agree_on_shards(self._redis, self._prefix, self._wanted_shards)
                 keys = Keys(self._prefix, shards)
                 parts = _Parts(self._redis, keys, self._clock, self._station, self._sweep_seconds)
@@ -180,7 +182,7 @@ class RedisStore(Store):
     async def commit(self, commit: Commit) -> Committed:
         """As the port says."""
         parts = self._open()
-        committed, fresh = await parts.writes.commit(commit)
+        committed, fresh = await parts.writes.commit(commit, self._clock.now_ms())
         if fresh and committed.released and commit.wake_at_ms is not None:
             parts.tickets.note_timer(commit.execution_id, commit.wake_at_ms)
         if fresh and commit.batch.count:
@@ -310,5 +312,13 @@ class RedisStore(Store):
             try:
                 self._full = room.full(await self._redis.info())
                 await tickets.agree()
+                await self._follow()
             except StoreError as error:
                 _log.debug("Redis did not say how much memory it uses: %s", error)
+
+    async def _follow(self) -> None:
+        """Keep this process's time in step with Redis's; of a Cluster's nodes with one of them."""
+        if isinstance(self._clock, HostClock):
+            asked = self._clock.monotonic()
+            seconds, micros = await self._redis.call(meta_key(self._prefix), "TIME")
+            self._clock.follow(int(seconds) * 1000 + int(micros) // 1000, asked)

@@ -66,8 +66,11 @@ class Writes:
             return Created(execution_id, fresh=False)
         return Created(new.execution_id, fresh=said[0] == b"made")
 
-    async def commit(self, commit: Commit) -> tuple[Committed, bool]:
-        """As the port says; and whether it happened now, and not at an earlier call."""
+    async def commit(self, commit: Commit, now_ms: int) -> tuple[Committed, bool]:
+        """As the port says, at the host time `now_ms`.
+
+        And whether it happened now, and not at an earlier call.
+        """
         summary = commit.summary
         rules.check_text(commit.execution_id, commit.commit_id, summary.status, summary.current_step)
         rules.check_text(*commit.consumed)
@@ -87,6 +90,7 @@ class Writes:
             "1" if summary.failed_over else "",
             "1" if commit.release else "",
             "" if commit.wake_at_ms is None else commit.wake_at_ms,
+            0 if commit.wake_at_ms is None else commit.wake_at_ms - now_ms,
             *commit.consumed,
         )
         if said[0] == b"missing":

@@ -1,7 +1,9 @@
 -- One step of an execution by its owner: append, consume, summarise, release.
 -- KEYS[1] the shard. ARGV: id, version before, epoch, station, commit id, at, version after, batch (empty:
--- none), status, step, failed over (1 or empty), release (1 or empty), wake (empty: none), consumed ids...
+-- none), status, step, failed over (1 or empty), release (1 or empty), wake (empty: none), how far off that
+-- is (ms), consumed ids...
 -- Answers {'done' or 'again', messages left, released (1 or 0)}, {'missing'} or {'refused', version}.
+if ARGV[13] ~= '' and redis.replicate_commands then redis.replicate_commands() end
 local p, id = KEYS[1], ARGV[1]
 local x = p .. 'x:' .. id
 local f = redis.call('HMGET', x, 'v', 'e', 'o', 'k', 'n', 's', 'p', 'f', 't', 'l')
@@ -21,8 +23,8 @@ if ARGV[8] ~= '' then
   redis.call('RPUSH', p .. 'j:' .. id, ARGV[8])
 end
 local left = f[5]
-if left ~= '0' and #ARGV > 13 then
-  for n = 14, #ARGV, 1000 do  -- `unpack` has a limit
+if left ~= '0' and #ARGV > 14 then
+  for n = 15, #ARGV, 1000 do  -- `unpack` has a limit
     local gone = redis.call('HDEL', p .. 'i:' .. id, unpack(ARGV, n, math.min(n + 999, #ARGV)))
     left = tostring(tonumber(left) - gone)
   end
@@ -59,7 +61,13 @@ if released then
   change('o', '')
   change('a', ARGV[13])
   if ARGV[13] ~= '' then
-    redis.call('ZADD', p .. 'w', ARGV[13], id)
+    -- Where Redis's clock has jumped, how far off it is is what both agree on, and not the instant.
+    local time, wake = redis.call('TIME'), ARGV[13]
+    local by_redis = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[14]
+    if math.abs(by_redis - wake) > 1000 then
+      wake = string.format('%.0f', by_redis)
+    end
+    redis.call('ZADD', p .. 'w', wake, id)
   end
 end
 redis.call('HSET', x, unpack(set))
