@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from core.engine.board import ProviderReport
-from core.machine.transitions import EXECUTION_STATUSES
+from core.machine.transitions import EXECUTION_STATUSES, TERMINAL
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,7 +26,11 @@ Numbers = tuple[Family, ...]
 
 
 def numbers(
-    reports: Iterable[ProviderReport], sidesteps: Mapping[tuple[str, str], int], restarts: int
+    reports: Iterable[ProviderReport],
+    sidesteps: Mapping[tuple[str, str], int],
+    restarts: int,
+    removed: Mapping[str, int],
+    mended: int,
 ) -> Numbers:
     """What this process saw."""
     reports = tuple(reports)
@@ -70,6 +74,19 @@ def numbers(
             "counter",
             "How often the engine of this process died and was started again.",
             (({}, restarts),),
+        ),
+        Family(
+            "sidestep_executions_removed_total",
+            "counter",
+            "Executions that retention removed in this process, by the status in which they had ended.",
+            tuple(({"status": status}, removed.get(status, 0)) for status in sorted(TERMINAL)),
+        ),
+        Family(
+            "sidestep_executions_mended_total",
+            "counter",
+            "Executions that nothing would have driven on, and that the reconciler of this process gave back "
+            "to a worker.",
+            (({}, mended),),
         ),
     )
 

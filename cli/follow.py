@@ -15,8 +15,12 @@ ENDINGS: Final = {
     "WORKFLOW_TIMED_OUT": "TIMED_OUT",
 }
 ENDED: Final = frozenset(ENDINGS.values())
-SETTLED: Final = ENDED | {"PARKED"}
+RESTING: Final = frozenset({"PARKED", "PAUSED"})
+SETTLED: Final = ENDED | RESTING
 """Where nothing moves any more, unless a person acts."""
+
+_MAY_REST: Final = frozenset({"WORKFLOW_PARKED", "PAUSE_REQUESTED", "WORKFLOW_RESUMED"})
+"""After these it may wait for a person; one that is resumed may be parked still."""
 
 PATIENCE_SECONDS: Final = 30.0
 """How long a lost server is called again before giving up."""
@@ -34,7 +38,8 @@ class WaitedEnough(Exception):
 class Follower:
     """One pass over an execution's events.
 
-    After the iteration `status` is its end (`COMPLETED`, `FAILED`, `CANCELLED`, `TIMED_OUT`) or `PARKED`.
+    After the iteration `status` is its end (`COMPLETED`, `FAILED`, `CANCELLED`, `TIMED_OUT`), or `PARKED` or
+    `PAUSED`.
     `remark` is told when the connection is lost and when it is back. With `seconds`, WaitedEnough is raised
     once they have passed.
     """
@@ -56,6 +61,7 @@ class Follower:
         self._patience = patience
         self._after = 0
         self._connected = False
+        self._ending = ""
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The history from its beginning, then what comes, each event once."""
@@ -96,10 +102,10 @@ class Follower:
 
     def _end_of(self, event: dict[str, Any]) -> str:
         """The status that `event` ends with, or an empty string where the execution goes on."""
-        if event.get("type") == "WORKFLOW_PARKED":
-            # An old journal may hold a parking that was settled since.
-            now = self._client.get(self._path).get("status")
-            return "PARKED" if now == "PARKED" else ""
+        if event.get("type") in _MAY_REST:
+            # An old journal may hold a parking that was settled since, or a pause that is over.
+            now = str(self._client.get(self._path).get("status"))
+            return now if now in RESTING else ""
         return ENDINGS.get(str(event.get("type")), "")
 
     def _quiet(self) -> float:

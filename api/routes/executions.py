@@ -16,10 +16,13 @@ from api.schemas.bodies import Creation, read_cancellation, read_creation
 from api.schemas.headers import idempotency_key, preferred_wait
 from api.schemas.queries import Query, no_query
 from api.services import limits_of, runtime_of
+from core.engine.executions import RESTING
+from core.engine.spans import Span
 from core.engine.view import summary_of
-from core.errors import ExecutionEnded, InvalidDefinition, WorkflowNotFound
+from core.errors import ExecutionEnded, ExecutionNotFound, InvalidDefinition, WorkflowNotFound
 from core.graph.model import Json, Workflow
-from core.machine.transitions import CANCELLED, EXECUTION_STATUSES, PARKED, PENDING, TERMINAL
+from core.machine.requests import CANCEL
+from core.machine.transitions import CANCELLED, EXECUTION_STATUSES, PENDING
 from core.ports.store import Filter
 
 BIG_DEFINITION = 200
@@ -51,7 +54,7 @@ async def create_execution(request: Request) -> Response:
     if seconds is not None and not waits.locked():
         async with waits:
             status = await _outcome(runtime, created.execution_id, seconds)
-        if status in TERMINAL or status == PARKED:
+        if status in RESTING:
             headers["preference-applied"] = "wait"
             return answer(await runtime.executions.view(created.execution_id), HTTPStatus.CREATED, headers)
     elif not created.fresh:
@@ -69,10 +72,11 @@ async def list_executions(request: Request) -> Response:
         workflow_id=query.text("workflowId"),
         failed_over=query.flag("failedOver"),
     )
-    cursor = query.cursor()
+    span = Span(before_ms=query.instant("createdBefore"), after_ms=query.instant("createdAfter"))
+    cursor = span.start(query.cursor())
     limit = query.whole("limit", 50, 1, 500)
     query.done()
-    page = await runtime_of(request).executions.find(wanted, cursor, limit)
+    page = span.cut(await runtime_of(request).executions.find(wanted, cursor, limit))
     return answer(
         {"executions": [summary_of(record) for record in page.records], "nextCursor": page.next_cursor}
     )
@@ -103,10 +107,14 @@ async def show_history(request: Request, execution_id: str) -> Response:
 async def cancel_execution(request: Request, execution_id: str) -> Response:
     """Ask an execution to stop. Asking again changes nothing."""
     no_query(request)
+    key = idempotency_key(request)
     runtime = runtime_of(request)
     asked = await read_cancellation(request)
+    message_id = None if key is None else f"{CANCEL}:{key}"
     try:
-        await runtime.executions.cancel(execution_id, actor=asked.actor, reason=asked.reason)
+        fresh = await runtime.executions.cancel(
+            execution_id, actor=asked.actor, reason=asked.reason, message_id=message_id
+        )
     except ExecutionEnded:
         record = await runtime.store.get(execution_id)
         if record.summary.status != CANCELLED:
@@ -116,10 +124,25 @@ async def cancel_execution(request: Request, execution_id: str) -> Response:
                 "Execution has ended",
                 f"The execution has ended as {record.summary.status}; there is nothing left to cancel.",
             ) from None
-        return answer(summary_of(record))
+        return answer({**summary_of(record), "accepted": "before"})
     record = await runtime.store.get(execution_id)
-    status = HTTPStatus.OK if record.summary.status == CANCELLED else HTTPStatus.ACCEPTED
-    return answer(summary_of(record), status)
+    body = {**summary_of(record), "accepted": "now" if fresh else "before"}
+    settled = not fresh or record.summary.status == CANCELLED
+    return answer(body, HTTPStatus.OK if settled else HTTPStatus.ACCEPTED)
+
+
+@router.get("/executions/{execution_id}/definition", **docs.DEFINITION)
+async def show_definition(request: Request, execution_id: str) -> Response:
+    """The definition that an execution was created with."""
+    no_query(request)
+    store = runtime_of(request).store
+    record = await store.get(execution_id)
+    try:
+        source = await store.definition(record.digest, execution_id)
+    except WorkflowNotFound:
+        # It goes with the last execution that uses it: this one was removed in between.
+        raise ExecutionNotFound(execution_id) from None
+    return answer({"executionId": execution_id, "digest": record.digest, "definition": msgspec.Raw(source)})
 
 
 async def _workflow(runtime: Runtime, creation: Creation) -> Workflow:

@@ -31,7 +31,8 @@ async def show_metrics(request: Request) -> Response:
 
 def numbers_of(runtime: Runtime) -> Numbers:
     """What this process saw."""
-    return numbers(runtime.board.report(), runtime.board.sidesteps, runtime.restarts)
+    board, keeper = runtime.board, runtime.housekeeping
+    return numbers(board.report(), board.sidesteps, runtime.restarts, keeper.removed, keeper.mended)
 
 
 async def _counts(runtime: Runtime) -> dict[str, int] | None:

@@ -1,8 +1,6 @@
 """The body of a bulk request, and what /openapi.json says of it."""
 
-import re
 import secrets
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -10,6 +8,7 @@ from starlette.requests import Request
 from api.problems import invalid_request, told
 from api.schemas.bodies import MAX_ACTOR, MAX_REASON, read_json
 from api.schemas.headers import MAX_KEY, idempotency_key
+from api.schemas.instants import EXAMPLE, epoch_ms
 from api.schemas.queries import CURSOR
 from core.engine.bulk import Action, Order
 from core.engine.spans import Span
@@ -24,12 +23,6 @@ MOST: Final = 500
 """Executions that one call looks at, at most."""
 
 USUALLY: Final = 100
-
-_INSTANT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EXAMPLE_INSTANT: Final = "2026-01-02T03:04:05Z"
 
 
 async def read_order(request: Request) -> Order:
@@ -122,24 +115,13 @@ def _instant(fields: Fields, name: str) -> int | None:
     ms = epoch_ms(value)
     if ms is None:
         detail = f"'{name}' is {shown(value)}, which is no time."
-        fields.wrong(name, "invalid-time", detail, f"Use RFC 3339 with an offset: {_EXAMPLE_INSTANT}.")
+        fields.wrong(name, "invalid-time", detail, f"Use RFC 3339 with an offset: {EXAMPLE}.")
     return ms
-
-
-def epoch_ms(text: str) -> int | None:
-    """A time of RFC 3339 from 1970 on as Unix epoch milliseconds, fractions cut off; None for all else."""
-    if not _INSTANT.fullmatch(text):
-        return None
-    try:
-        ms = (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(milliseconds=1)
-    except (ValueError, OverflowError):
-        return None
-    return ms if ms >= 0 else None
 
 
 _EXAMPLE: Final[Json] = {
     "action": "redrive",
-    "filter": {"status": "FAILED", "workflowId": "order", "createdAfter": _EXAMPLE_INSTANT},
+    "filter": {"status": "FAILED", "workflowId": "order", "createdAfter": EXAMPLE},
     "reason": "the bank is back",
     "actor": "ada",
     "limit": 500,

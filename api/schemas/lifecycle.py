@@ -6,13 +6,16 @@ from starlette.requests import Request
 
 from api.problems import invalid_request, told
 from api.schemas.bodies import MAX_ACTOR, MAX_REASON, read_json
-from core.graph.fields import object_at
+from core.graph.fields import Fields, object_at
 from core.graph.findings import Findings
 from core.graph.limits import Limits
 from core.graph.model import Json
 from core.machine.requests import VERDICTS, Verdict
 
 MAX_STEP: Final = 512
+
+_GOES_WITH: Final = {"output": "completed", "error": "failed", "cause": "failed"}
+"""Members of a resolution, and the verdict that uses them."""
 
 
 class Asked(NamedTuple):
@@ -50,12 +53,23 @@ async def read_asked(request: Request, *, resolve: bool = False, rerun: bool = F
                 error=fields.text("error", limit=MAX_ACTOR),
                 cause=fields.text("cause", limit=MAX_REASON, empty=True) or "",
             )
+            _fit(fields, verdict)
         if rerun:
             asked = asked._replace(input=fields.members("input"))
         fields.close()
     if findings.errors:
         raise invalid_request(tuple(told(problem) for problem in findings.in_order(document)))
     return asked
+
+
+def _fit(fields: Fields, verdict: str | None) -> None:
+    """Note what another verdict would use, and this one would drop silently."""
+    if verdict is None:
+        return
+    for name, goes_with in _GOES_WITH.items():
+        if verdict != goes_with and fields.present(name):
+            detail = f'\'{name}\' goes with "as": "{goes_with}", and this says "{verdict}".'
+            fields.wrong(name, "pointless", detail, "Remove it, or change 'as'.")
 
 
 def _documented(what: str, example: dict[str, Any], answers: dict[int, dict[str, Any]]) -> dict[str, Any]:

@@ -253,6 +253,8 @@ LIST = _doc(
         _query("status", "Only these.", _STATUS),
         _query("workflowId", "Only of this workflow.", _STRING),
         _query("failedOver", "Only those that went to a fallback, or that did not.", {"type": "boolean"}),
+        _query("createdBefore", "Only those created before.", _INSTANT),
+        _query("createdAfter", "Only those created at this time or later.", _INSTANT),
         _CURSOR,
         _LIMIT,
     ),
@@ -284,6 +286,16 @@ HISTORY = _doc(
     },
     parameters=(_AFTER, _LIMIT),
 )
+DEFINITION = _doc(
+    {
+        200: _json(
+            "What it was created with.",
+            _object({"executionId": _STRING, "digest": _STRING, "definition": _ref("Definition")}),
+            {"executionId": _EXECUTION_ID, "digest": "9f2c...", "definition": EXAMPLE},
+        ),
+        404: _NOT_FOUND,
+    }
+)
 EVENTS = _doc(
     {
         200: {
@@ -299,12 +311,17 @@ EVENTS = _doc(
 )
 CANCEL = _doc(
     {
-        202: _json("Asked to stop.", _ref("Summary"), {**_SUMMARY, "status": "RUNNING"}),
-        200: _json("It was cancelled before.", _ref("Summary"), {**_SUMMARY, "status": "CANCELLED"}),
+        202: _json("Asked to stop.", _ref("Summary"), {**_SUMMARY, "status": "RUNNING", "accepted": "now"}),
+        200: _json(
+            "It was asked for before, or it is cancelled already.",
+            _ref("Summary"),
+            {**_SUMMARY, "status": "CANCELLED", "accepted": "before"},
+        ),
         400: _WRONG,
         404: _NOT_FOUND,
         409: _problem("It has ended otherwise."),
     },
+    parameters=(_header("Idempotency-Key", "The same key again changes nothing."),),
     body={
         "required": False,
         "content": {

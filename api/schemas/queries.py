@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from starlette.requests import Request
 
 from api.problems import Refusal, invalid_request, told
+from api.schemas.instants import EXAMPLE, epoch_ms
 from core.errors import Problem
 from core.graph.findings import shown
 
@@ -67,6 +68,18 @@ class Query:
             + f" a number from {low} to {high}.",
         )
         return default
+
+    def instant(self, name: str) -> int | None:
+        """A time of RFC 3339, as Unix epoch milliseconds."""
+        value = self._one(name)
+        if value is None:
+            return None
+        ms = epoch_ms(value)
+        if ms is None:
+            # In a query, a plus stands for a space.
+            mend = f"Use RFC 3339 with an offset: {EXAMPLE}. Send a plus as %2B."
+            self._wrong(name, f"{shown(value)} is no time", mend)
+        return ms
 
     def cursor(self, name: str = "cursor") -> str | None:
         """The `nextCursor` of an earlier page of executions."""

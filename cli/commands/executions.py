@@ -87,8 +87,8 @@ def show(
 def watch(execution_id: ExecutionId, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Follow an execution until it ends, from its first event on.
 
-    Lost connections are taken up again. Exit 0 when it completed, 1 when it ended otherwise or is parked.
-    With --json each event is one line of JSON.
+    Lost connections are taken up again. Exit 0 when it completed, 1 when it ended otherwise, is
+    parked or is paused. With --json each event is one line of JSON.
     """
     from cli import telling
     from cli.client import Client
@@ -104,6 +104,8 @@ def watch(execution_id: ExecutionId, server: Server = DEFAULT_SERVER, as_json: A
                 say(telling.event(event))
     if follower.status == "PARKED":
         complain("It is parked: a person has to settle it.")
+    elif follower.status == "PAUSED":
+        complain("It is paused: it goes on when it is resumed.")
     if follower.status != "COMPLETED":
         raise typer.Exit(FAILED)
 

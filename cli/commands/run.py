@@ -42,7 +42,8 @@ def run(
 ) -> None:
     """Start an execution.
 
-    With --wait, exit 0 when it completed, 1 when it ended otherwise or is parked, 4 when --timeout passed.
+    With --wait, exit 0 when it completed, 1 when it ended otherwise, is parked or is
+    paused, 4 when --timeout passed.
     """
     from cli.account import account
     from cli.client import Client, segment

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.schemas.bulk import epoch_ms
+from api.schemas.instants import epoch_ms
 from core.engine.bulk import Action, Order, in_bulk
 from core.errors import StoreUnavailable
 from core.ports.store import Message, Record

@@ -25,6 +25,23 @@ async def test_a_second_cancel_changes_nothing(server: Server) -> None:
     assert await server.ended(execution_id) == before
 
 
+async def test_a_cancel_under_one_key_is_taken_once_also_after_a_redrive(server: Server) -> None:
+    execution_id = await server.create("held", "done")
+    path = f"/executions/{execution_id}"
+    await server.functions.called.wait()
+    key = {"idempotency-key": "k"}
+    both = [await server.client.post(f"{path}/cancel", headers=key) for _ in range(2)]
+    assert [answer.json()["accepted"] for answer in both] == ["now", "before"]
+    assert both[1].status_code == 200
+    assert (await server.ended(execution_id))["status"] == "CANCELLED"
+    server.functions.release.set()
+    assert (await server.client.post(f"{path}/redrive")).status_code == 202
+    assert (await server.ended(execution_id))["status"] == "COMPLETED"
+    late = await server.client.post(f"{path}/cancel", headers=key)
+    assert (late.status_code, late.json()["accepted"], late.json()["status"]) == (200, "before", "COMPLETED")
+    assert (await server.client.post(f"{path}/cancel", headers={"idempotency-key": "n"})).status_code == 409
+
+
 async def test_what_has_ended_otherwise_cannot_be_cancelled(server: Server) -> None:
     execution_id = await server.create("done")
     await server.ended(execution_id)

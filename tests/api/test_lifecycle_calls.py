@@ -59,9 +59,34 @@ async def test_bodies_that_cannot_be_used_change_nothing(light: Server) -> None:
         ("pause", {"reason": 7}),
         ("resolve", {}),
         ("resolve", {"as": "x"}),
+        ("resolve", {"as": "retry", "output": None}),
+        ("resolve", {"as": "failed", "output": {}}),
+        ("resolve", {"as": "completed", "error": "Oops"}),
+        ("resolve", {"as": "failover", "cause": ""}),
         ("rerun", {"input": 1}),
     ):
         answer = await light.client.post(f"/executions/{execution_id}/{action}", json=body)
         assert (answer.status_code, len(answer.json()["problems"])) == (400, 1), action
     bad = await light.client.post(f"/executions/{execution_id}/pause", content=b"[]", headers=HEADERS)
     assert bad.status_code == 400
+
+
+async def test_a_caller_that_waits_is_answered_when_the_execution_is_paused(server: Server) -> None:
+    body = {"workflow": server.functions.workflow("held", "done")}
+    waiting = asyncio.create_task(server.client.post("/executions", json=body, headers={"prefer": "wait=60"}))
+    await server.functions.called.wait()
+    (one,) = await server.listed()
+    assert (await server.client.post(f"/executions/{one['executionId']}/pause")).status_code == 202
+    async with asyncio.timeout(20):
+        answer = await waiting
+    assert (answer.headers["preference-applied"], answer.json()["status"]) == ("wait", "PAUSED")
+
+
+async def test_the_definition_of_an_execution_is_what_it_was_created_with(server: Server) -> None:
+    execution_id = await server.create("done")
+    await server.ended(execution_id)
+    path = f"/executions/{execution_id}"
+    told = (await server.client.get(f"{path}/definition")).json()
+    assert told["digest"] == (await server.client.get(path)).json()["digest"]
+    assert [step["id"] for step in told["definition"]["steps"]] == ["s0"]
+    assert (await server.client.get("/executions/unknown/definition")).status_code == 404

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from tests.api.serving import Server
@@ -47,6 +49,19 @@ async def test_filters_keep_what_they_say(server: Server) -> None:
     assert await found(workflowId="unknown") == []
 
 
+async def test_a_span_keeps_what_was_created_in_it_over_all_pages(server: Server) -> None:
+    for _ in range(5):
+        await server.create("done")
+        await asyncio.sleep(0.003)  # their times are to differ
+    rows = await server.listed()
+    query = {"createdBefore": rows[0]["startedAt"], "createdAfter": rows[3]["startedAt"], "limit": "2"}
+    first = (await server.client.get("/executions", params=query)).json()
+    query["cursor"] = first["nextCursor"]
+    last = (await server.client.get("/executions", params=query)).json()
+    ids = [row["executionId"] for page in (first, last) for row in page["executions"]]
+    assert (ids, last["nextCursor"]) == ([row["executionId"] for row in rows[1:4]], None)
+
+
 @pytest.mark.parametrize(
     ("query", "parameter", "mend"),
     [
@@ -57,6 +72,8 @@ async def test_filters_keep_what_they_say(server: Server) -> None:
         ("limit=ten", "limit", "from 1 to 500"),
         ("limit=" + "9" * 5000, "limit", "from 1 to 500"),
         ("limit=1&limit=2", "limit", "once"),
+        ("createdBefore=yesterday", "createdBefore", "RFC 3339"),
+        ("createdAfter=2026-01-01T00:00:00+01:00", "createdAfter", "%2B"),
         ("status=COMPLETE", "status", "COMPLETED"),
         ("failedOver=yes", "failedOver", "true or false"),
         ("workflowId=", "workflowId", "give it a value"),

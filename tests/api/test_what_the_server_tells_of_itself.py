@@ -45,6 +45,16 @@ async def test_metrics_count_executions_and_attempts(light: Server) -> None:
     assert [text for text in page.splitlines() if not line.fullmatch(text)] == []
 
 
+async def test_metrics_count_what_housekeeping_removed_and_mended(light: Server) -> None:
+    keeper = light.runtime.housekeeping
+    keeper.removed["COMPLETED"] += 3
+    keeper.mended += 2
+    page = (await light.client.get("/metrics")).text
+    assert 'sidestep_executions_removed_total{status="COMPLETED"} 3\n' in page
+    assert 'sidestep_executions_removed_total{status="FAILED"} 0\n' in page
+    assert "sidestep_executions_mended_total 2\n" in page
+
+
 async def test_metrics_count_sidesteps_by_both_providers(light: Server) -> None:
     step = light.functions.task("s0", "down")
     step["fallbacks"] = [{"provider": "HTTP", "functionId": f"{light.functions.url}/done"}]
