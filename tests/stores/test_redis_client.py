@@ -274,6 +274,24 @@ async def test_a_short_count_of_replicas_is_unknown_and_reads_go_on(mortal: Node
             assert await until_served(redis) < 3.0
 
 
+async def test_what_comes_while_replicas_are_waited_for_goes_together(mortal: Node) -> None:
+    mortal.command("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+    with start_node(replicaof=f"127.0.0.1 {mortal.port}") as replica:
+        wait_until(lambda: replica.command("INFO", "replication")["master_link_status"] == "up", "the link")
+        async with client(mortal.url, min_replicas=1, timeout=20.0) as redis:
+            await redis.script(SET, ["k"], ["v"])
+            before = mortal.command("INFO", "commandstats")["cmdstat_wait"]["calls"]
+            with replica.stop_signal():
+                calls = [asyncio.create_task(redis.script(SET, ["k"], ["v"]))]
+                await until(lambda: mortal.command("INFO", "clients")["blocked_clients"] == 1)
+                for _ in range(50):  # each in a turn of the loop of its own
+                    calls.append(asyncio.create_task(redis.script(SET, ["k"], ["v"])))
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                assert sorted(await asyncio.gather(*calls)) == list(range(2, 53))
+            assert mortal.command("INFO", "commandstats")["cmdstat_wait"]["calls"] - before == 2
+
+
 async def test_a_blocking_command_holds_up_nobody_and_its_connection_is_used_again(node: Node) -> None:
     async with client(node.url) as redis:
         connections = []

@@ -6,7 +6,9 @@ is StoreUnavailable, when the connection ended before the reply came.
 
 With `min_replicas`, a batch that writes is followed by WAIT in the same write, and its results are held back
 until WAIT has counted enough replicas; a short count makes all of them unknown. WAIT counts only what its
-own connection has written, which is why it cannot travel on another one.
+own connection has written, which is why it cannot travel on another one. Redis reads nothing from a
+connection that waits, so what comes meanwhile is collected and goes together: the way to the replicas is
+paid once for all of it.
 
 Time is bounded by silence: a connection that owes replies and has sent nothing for `limit` seconds is
 dropped. A connection ends once and for ever; `line` makes the next one.
@@ -75,6 +77,7 @@ class Wire(asyncio.Protocol):
         self._queued_bytes = 0
         self._queued: list[Answer | None] = []
         self._writes = False
+        self._confirming = False  # a WAIT is under way
         self._scheduled = False
         self._paused = False
         self.heard = self._loop.time()
@@ -176,12 +179,13 @@ class Wire(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self.lost or self._paused or not self._queue or self._transport is None:
+        if self.lost or self._paused or self._confirming or not self._queue or self._transport is None:
             return
         if not self._waiting:
             self.heard = self._loop.time()
         queue, queued = self._queue, self._queued
         if self._writes and self._min_replicas:
+            self._confirming = True
             queue.append(self._wait)
             self._waiting.append(_Batch(queued))
         else:
@@ -248,6 +252,8 @@ class Wire(asyncio.Protocol):
         waiting.popleft()
         self._size -= len(head.answers)
         self._release(head, reply)
+        self._confirming = False
+        self._flush()
 
     def _release(self, batch: _Batch, count: Any) -> None:
         enough = isinstance(count, int) and count >= self._min_replicas
