@@ -37,17 +37,20 @@ def read_json(name: str) -> Any:
 
 
 def read_input(text: str | None) -> dict[str, Any]:
-    """An execution's input: None is `{}`; text that begins with `{` or `[` is JSON, else it names a file."""
+    """An execution's input, an object, as `read_value` reads it; None is `{}`."""
     if text is None:
         return {}
-    value = (
-        parse_json(text.encode("utf-8", "surrogateescape"), "--input")
-        if text.lstrip()[:1] in {"{", "["}
-        else read_json(text)
-    )
+    value = read_value(text, "--input")
     if not isinstance(value, dict):
         raise usage(f"The input must be a JSON object, not {_kind(value)}.")
     return value
+
+
+def read_value(text: str, option: str) -> Any:
+    """What an `option` is given: text that begins with `{` or `[` is JSON itself, any other names a file."""
+    if text.lstrip()[:1] in {"{", "["}:
+        return parse_json(text.encode("utf-8", "surrogateescape"), option)
+    return read_json(text)
 
 
 def parse_json(data: bytes, where: str) -> Any:

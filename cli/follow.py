@@ -94,19 +94,24 @@ class Follower:
                 event = None if message is None else _event(message.data)
                 if event is not None and event["seq"] > self._after:
                     self._after = event["seq"]
+                    # A redrive may follow an ending; where none does, the server ends the stream.
+                    self._ending = ENDINGS.get(str(event.get("type")), "")
                     yield event
-                    self.status = self._end_of(event)
+                    self.status = self._rest_of(event)
                     if self.status:
                         return
+                    if self._ending:
+                        continue
                 self._check_time()
+        self.status = self._ending
 
-    def _end_of(self, event: dict[str, Any]) -> str:
-        """The status that `event` ends with, or an empty string where the execution goes on."""
+    def _rest_of(self, event: dict[str, Any]) -> str:
+        """The status in which `event` left the execution to a person, or an empty string where it goes on."""
         if event.get("type") in _MAY_REST:
             # An old journal may hold a parking that was settled since, or a pause that is over.
             now = str(self._client.get(self._path).get("status"))
             return now if now in RESTING else ""
-        return ENDINGS.get(str(event.get("type")), "")
+        return ""
 
     def _quiet(self) -> float:
         if self._ends is None:

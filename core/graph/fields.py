@@ -215,4 +215,5 @@ _NOUNS: Final = {
     "onAmbiguous": "way to settle an ambiguous outcome",
     "effects": "kind of effects",
     "jitter": "kind of jitter",
+    "as": "way to settle a step",
 }

@@ -1,4 +1,4 @@
-from tests.cli.running import Sidestep
+from tests.cli.running import EXAMPLES, Sidestep
 
 WAITS = {"id": "waits", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "seconds": 60}]}
 
@@ -11,3 +11,28 @@ def test_an_execution_is_paused_resumed_and_rerun_and_refused_what_does_not_fit(
     assert sidestep("resolve", started, "--as", "nonsense").code == 2
     assert sidestep("rerun", started, "--input", '{"a": 1}', "--json").json()["executionId"] != started
     assert sidestep("cancel", started).code == 0
+
+
+def test_a_watch_of_a_redriven_execution_goes_on_after_its_first_end(sidestep: Sidestep) -> None:
+    once = {"id": "again", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "seconds": 0.5}]}
+    started = sidestep("run", sidestep.file(once), "--json").json()["executionId"]
+    assert sidestep("cancel", started).code == 0
+    assert sidestep("watch", started).code == 1
+    assert sidestep("redrive", started).code == 0
+    watched = sidestep("watch", started)
+    assert watched.code == 0, watched.out
+    assert "WORKFLOW_CANCELLED" in watched.out
+    assert "WORKFLOW_REDRIVEN" in watched.out
+    assert "WORKFLOW_COMPLETED" in watched.out
+
+
+def test_the_output_of_a_resolution_may_be_given_as_text(sidestep: Sidestep) -> None:
+    assert sidestep("localcloud", "outage", "AWS", "reply-lost", "--function", "charge-card").code == 0
+    try:
+        parked = sidestep("run", str(EXAMPLES / "payment.json"), "--wait", "--json").json()["executionId"]
+    finally:
+        assert sidestep("localcloud", "clear").code == 0
+    assert sidestep("resolve", parked, "--as", "completed", "--output", "{").code == 2
+    assert sidestep("resolve", parked, "--as", "completed", "--output", '{"paid": "by wire"}').code == 0
+    assert sidestep("watch", parked).code == 0
+    assert sidestep("show", parked, "--json").json()["output"]["paid"] == "by wire"
