@@ -310,6 +310,23 @@ async def test_a_journal_rings_those_who_listen_to_it_in_any_process(
     await drive_until(store, claims, version, lambda: bool(again))
 
 
+async def test_who_listens_while_the_last_listener_is_let_go_is_heard(
+    store: RedisStore, other: RedisStore
+) -> None:
+    await store.create(new("x1"))
+    claims = {claim.execution_id: claim for claim in (await store.claim("me", 5, 10.0, 1.0)).claims}
+    heard: list[str] = []
+    end = other.doorbell.subscribe(Topic.JOURNAL, heard.append, "x1")
+    version = await drive_until(store, claims, 1, lambda: bool(heard))
+    for turns in range(30):
+        end()
+        for _ in range(turns % 5):
+            await asyncio.sleep(0)
+        heard.clear()
+        end = other.doorbell.subscribe(Topic.JOURNAL, heard.append, "x1")
+        version = await drive_until(store, claims, version, lambda: bool(heard))
+
+
 async def test_a_journal_that_nobody_listens_to_rings_nowhere(store: RedisStore, node: Node) -> None:
     await store.create(new("x1"))
     (claim,) = (await store.claim("me", 100, 10.0)).claims

@@ -58,9 +58,12 @@ class Acts:
         *,
         shards: Sequence[int] | None = None,
         write: bool = True,
+        partly: bool = False,
     ) -> list[Any]:
         """One act in every shard, or in `shards`: a single call on one node, a call a shard on a cluster.
         `each` holds one more argument for each shard. What came back, call by call.
+
+        With `partly`, the answer of a shard that is away is its StoreUnavailable, where others answered.
         """
         script, bases = self._scripts[name], self._keys.bases
         if shards is not None:
@@ -68,17 +71,20 @@ class Acts:
         try:
             if not self._redis.is_cluster:
                 return [await self._redis.script(script, bases, (*args, *each), write=write)]
-            return await asyncio.gather(
+            said = await asyncio.gather(
                 *(
                     self._redis.script(
                         script, self._guarded(base), (*args, *each[place : place + 1]), write=write
                     )
                     for place, base in enumerate(bases)
-                )
+                ),
+                return_exceptions=True,
             )
+            _raise_failure(said, partly=partly)
         except StoreError as error:
             await self.mend(error)
             raise
+        return said
 
     def _guarded(self, base: str) -> tuple[str, ...]:
         return (base, f"{base}moving") if self._redis.is_cluster and base.endswith("}:") else (base,)
@@ -92,3 +98,11 @@ class Acts:
         if "NOGROUP" in str(error):
             await self.make_groups()
             raise StoreUnavailable("the tickets' consumer group was missing and was made anew") from error
+
+
+def _raise_failure(said: Sequence[Any], *, partly: bool) -> None:
+    """Raise what is among the answers; with `partly`, what is worse than some shards away."""
+    failed = [answer for answer in said if isinstance(answer, BaseException)]
+    for error in failed:
+        if not (partly and isinstance(error, StoreUnavailable) and len(failed) < len(said)):
+            raise error

@@ -73,7 +73,17 @@ class RedisDoorbell(InProcessDoorbell):
             following = self._follow(execution_id, self._keys, self._acts)
             task = asyncio.get_running_loop().create_task(following)
             self._tasks[execution_id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(execution_id, None))
+            task.add_done_callback(lambda done: self._followed(execution_id, done))
+
+    def _followed(self, execution_id: str, done: asyncio.Task[None]) -> None:
+        """A follower has ended. Who came or went since its last look found it still there."""
+        del self._tasks[execution_id]
+        if done.cancelled():
+            return
+        if error := done.exception():
+            _log.error("a journal cannot be listened to", exc_info=error)
+        elif (self._wanted[execution_id] > 0) is not (execution_id in self._ends):
+            self._settle(execution_id)
 
     async def _follow(self, execution_id: str, keys: Keys, acts: Acts) -> None:
         """Subscribe or unsubscribe until that is what is wanted."""

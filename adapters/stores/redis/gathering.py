@@ -90,7 +90,9 @@ class FromCluster(Gathering):
             self._rung.set()
 
     async def read(self, limit: int, seconds: float) -> Entries:
-        """As the protocol says. What could not be read is read again."""
+        """As the protocol says. What could not be read is read when a sweep sees its tickets: a shard that is
+        away must not keep this from waiting for the others. Raises where all that were read are away.
+        """
         if not self._hinted and seconds > 0:
             self._rung.clear()
             try:
@@ -107,17 +109,16 @@ class FromCluster(Gathering):
             *(self._read_from(shard, count) for shard in shards), return_exceptions=True
         )
         found: Entries = {}
+        failed: list[BaseException] = []
         for shard, answer in zip(shards, said, strict=True):
             if isinstance(answer, BaseException):
-                self._hinted.setdefault(shard)
+                failed.append(answer)
             elif answer:
                 found[shard] = answer
                 if len(answer) == count:
                     self._hinted.setdefault(shard)
-        if not found:
-            for answer in said:
-                if isinstance(answer, BaseException):
-                    raise answer
+        if len(failed) == len(shards):
+            raise failed[0]
         return found
 
     async def _read_from(self, shard: int, count: int) -> list[tuple[bytes, bytes]]:

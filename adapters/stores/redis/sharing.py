@@ -5,7 +5,9 @@ worker and shard (rendezvous hashing), so that few shards change hands when a wo
 promptness depends on it: everybody sweeps all shards besides.
 """
 
+import asyncio
 import hashlib
+import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -13,6 +15,9 @@ from adapters.stores.redis.acts import Acts
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.gathering import Gathering
 from adapters.stores.redis.keys import Keys
+from core.errors import StoreUnavailable
+
+_log = logging.getLogger("sidestep.stores.redis")
 
 _BEAT_SECONDS = 1.0
 _FORGOTTEN_SECONDS = 5.0
@@ -41,6 +46,8 @@ class Sharing:
         self._station = station
         self._place = f"{keys.prefix}:stations"
         self._ends: dict[int, Callable[[], Awaitable[None]]] = {}
+        self._stations: frozenset[bytes] = frozenset()
+        self._mine: frozenset[int] = frozenset()
         self.beat_at = -math.inf
 
     @property
@@ -50,27 +57,40 @@ class Sharing:
 
     async def keep_up(self, now: float) -> None:
         """Beat where it is time, by monotonic seconds. Whoever takes no work stops calling this, and its
-        shards go to others.
+        shards go to others. The node that keeps the beats may be away while others have tickets to hand
+        out, so that is no error.
         """
         if now >= self.beat_at:
             self.beat_at = now + _BEAT_SECONDS
-            await self.beat()
+            try:
+                await self.beat()
+            except StoreUnavailable as error:
+                _log.debug("the sharing of shards stays as it is: %s", error)
 
     async def beat(self) -> None:
         """Say that this worker lives, and take and leave shards as the others come and go."""
         words = (self._station, round(1000 * _FORGOTTEN_SECONDS))
         said = await self._acts.run("beat", self._place, *words, write=False)
-        mine = share(self._station, (station.decode() for station in said), self._keys.shards)
-        for shard in mine - self.shards:
-            channel = f"{self._keys.bases[shard]}ring"
-            self._ends[shard] = await self._redis.subscribe(channel, self._ring(shard))
-            self._gathering.hint((shard,))  # what was rung for meanwhile
+        stations = frozenset(said)
+        if stations != self._stations:
+            # A hash for each worker and shard: a second of work where both are many.
+            names = [station.decode() for station in stations]
+            self._mine = share(self._station, names, self._keys.shards)
+            self._stations = stations
+        mine = self._mine
+        # Together: where rings cannot be confirmed each of them takes its whole limit.
+        await asyncio.gather(*(self._listen(shard) for shard in mine - self.shards))
         for shard in self.shards - mine:
             await self._ends.pop(shard)()
 
     async def leave(self) -> None:
         """Say that this worker goes."""
         await self._redis.call(self._place, "ZREM", self._place, self._station)
+
+    async def _listen(self, shard: int) -> None:
+        channel = f"{self._keys.bases[shard]}ring"
+        self._ends[shard] = await self._redis.subscribe(channel, self._ring(shard))
+        self._gathering.hint((shard,))  # what was rung for meanwhile
 
     def _ring(self, shard: int) -> Callable[[bytes], None]:
         return lambda _: self._gathering.hint((shard,))
