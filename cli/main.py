@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    asks,
     demo,
     executions,
     lifecycle,
@@ -54,6 +55,7 @@ def build() -> typer.Typer:
     demo.register(app)
     run.register(app)
     executions.register(app)
+    asks.register(app)
     lifecycle.register(app)
     validate.register(app)
     workflows.register(app)

@@ -44,3 +44,15 @@ Supervised = Annotated[
     # For a process that `--processes` starts: which one it is.
     typer.Option("--supervised", hidden=True, metavar="JSON"),
 ]
+OnlyStatus = Annotated[
+    str | None, typer.Option("--status", metavar="STATUS", help="Only these, e.g. FAILED.")
+]
+OnlyWorkflow = Annotated[str | None, typer.Option("--workflow", metavar="ID", help="Only this workflow's.")]
+FailedOver = Annotated[
+    bool | None,
+    typer.Option("--failed-over/--not-failed-over", help="Only those that sidestepped, or not."),
+]
+Before = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only those created before, e.g. 2026-01-02T03:04:05Z.")
+]
+After = Annotated[str | None, typer.Option(metavar="TIME", help="Only those created then or later.")]

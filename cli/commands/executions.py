@@ -1,11 +1,21 @@
-"""`sidestep list`, `show`, `watch` and `cancel`: what happens to executions."""
+"""`sidestep list`, `show` and `watch`: what happens to executions."""
 
 from typing import Annotated, Any
 
 import typer
 
 from cli.failures import FAILED
-from cli.options import DEFAULT_SERVER, AsJson, ExecutionId, Server
+from cli.options import (
+    DEFAULT_SERVER,
+    After,
+    AsJson,
+    Before,
+    ExecutionId,
+    FailedOver,
+    OnlyStatus,
+    OnlyWorkflow,
+    Server,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -13,16 +23,14 @@ def register(app: typer.Typer) -> None:
     app.command("list")(list_)
     app.command()(show)
     app.command()(watch)
-    app.command()(cancel)
 
 
 def list_(
-    status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only these, e.g. FAILED.")] = None,
-    workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only this workflow's.")] = None,
-    failed_over: Annotated[
-        bool | None,
-        typer.Option("--failed-over/--not-failed-over", help="Only those that sidestepped, or not."),
-    ] = None,
+    status: OnlyStatus = None,
+    workflow: OnlyWorkflow = None,
+    failed_over: FailedOver = None,
+    before: Before = None,
+    after: After = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on after this one (a page's nextCursor).")] = None,
     server: Server = DEFAULT_SERVER,
@@ -39,6 +47,8 @@ def list_(
             status=status,
             workflowId=workflow,
             failedOver=None if failed_over is None else str(failed_over).lower(),
+            createdBefore=before,
+            createdAfter=after,
             limit=limit,
             cursor=cursor,
         )
@@ -108,23 +118,3 @@ def watch(execution_id: ExecutionId, server: Server = DEFAULT_SERVER, as_json: A
         complain("It is paused: it goes on when it is resumed.")
     if follower.status != "COMPLETED":
         raise typer.Exit(FAILED)
-
-
-def cancel(
-    execution_id: ExecutionId,
-    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
-    server: Server = DEFAULT_SERVER,
-    as_json: AsJson = False,
-) -> None:
-    """Ask for an execution to stop."""
-    from cli.client import Client, segment
-    from cli.output import emit, say
-
-    with Client(server) as client:
-        answer = client.post(
-            f"/executions/{segment(execution_id)}/cancel", {"reason": reason} if reason else {}
-        )
-    if as_json:
-        emit(answer)
-    else:
-        say(f"Cancellation of {execution_id} is requested.")

@@ -1,4 +1,4 @@
-"""`sidestep pause`, `resume`, `redrive`, `rerun` and `resolve`: what a person asks of one execution."""
+"""`sidestep rerun` and `resolve`: what a person asks of one execution."""
 
 from typing import Annotated, Any
 
@@ -11,29 +11,8 @@ Reason = Annotated[str, typer.Option(help="Kept in the history.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    for command in (pause, resume, redrive, rerun, resolve):
+    for command in (rerun, resolve):
         app.command()(command)
-
-
-def pause(
-    execution_id: ExecutionId, reason: Reason = "", server: Server = DEFAULT_SERVER, as_json: AsJson = False
-) -> None:
-    """Start nothing new of an execution; what is in flight ends."""
-    _ask(server, execution_id, "pause", {"reason": reason}, as_json=as_json)
-
-
-def resume(
-    execution_id: ExecutionId, reason: Reason = "", server: Server = DEFAULT_SERVER, as_json: AsJson = False
-) -> None:
-    """Let a paused execution go on."""
-    _ask(server, execution_id, "resume", {"reason": reason}, as_json=as_json)
-
-
-def redrive(
-    execution_id: ExecutionId, reason: Reason = "", server: Server = DEFAULT_SERVER, as_json: AsJson = False
-) -> None:
-    """Run an execution again from what failed, keeping what completed."""
-    _ask(server, execution_id, "redrive", {"reason": reason}, as_json=as_json)
 
 
 def rerun(
@@ -61,7 +40,7 @@ def resolve(
     ],
     step: Annotated[str | None, typer.Option(help="Which parked step, where there are several.")] = None,
     output: Annotated[
-        str | None, typer.Option(metavar="FILE", help="With completed: the step's output, JSON.")
+        str | None, typer.Option(metavar="FILE|JSON|-", help="With completed: the step's output, JSON.")
     ] = None,
     error: Annotated[str | None, typer.Option(help="With failed: the error's name.")] = None,
     cause: Annotated[str | None, typer.Option(help="With failed: what happened.")] = None,
@@ -70,13 +49,13 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Settle a parked step."""
-    from cli.documents import read_json
+    from cli.documents import read_value
 
     given = {"step": step, "error": error, "cause": cause}
     body: dict[str, Any] = {"as": verdict, "reason": reason}
     body |= {name: value for name, value in given.items() if value is not None}
     if output is not None:
-        body["output"] = read_json(output)
+        body["output"] = read_value(output, "--output")
     _ask(server, execution_id, "resolve", body, as_json=as_json)
 
 
@@ -91,4 +70,4 @@ def _ask(server: str, execution_id: str, action: str, body: dict[str, Any], *, a
     elif action == "rerun":
         say(f"{answer['executionId']}  {answer['status']}")
     else:
-        say(f"{action} of {execution_id} is requested.")
+        say(f"The {action} of {execution_id} is requested.")
