@@ -54,6 +54,34 @@ async def other(node: Node) -> AsyncIterator[RedisStore]:
 # Opening.
 
 
+async def test_a_redis_that_lost_its_data_keeps_the_number_of_shards_of_those_who_use_it(
+    store: RedisStore, node: Node
+) -> None:
+    node.command("FLUSHALL")
+    await until(lambda: node.command("HGET", "sidestep:meta", "shards") == "8")
+    assert await refusal(make(node, shards=4), StoreMismatch)
+    await store.create(new("x1"))
+
+
+async def test_a_store_that_another_has_taken_the_place_of_is_used_no_more(
+    store: RedisStore, node: Node
+) -> None:
+    node.command("HSET", "sidestep:meta", "shards", 4)
+
+    async def refused() -> bool:
+        try:
+            await store.counts()
+        except StoreMismatch as mismatch:
+            return "4 shards" in str(mismatch)
+        return False
+
+    async with asyncio.timeout(5):
+        while not await refused():
+            await asyncio.sleep(0.01)
+    with pytest.raises(StoreMismatch):
+        await store.claim("me", 1, 10.0)
+
+
 async def refusal(store: RedisStore, kind: type[SidestepError]) -> str:
     with pytest.raises(kind) as raised:
         await store.open()

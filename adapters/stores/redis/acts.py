@@ -90,8 +90,8 @@ class Acts:
         return (base, f"{base}moving") if self._redis.is_cluster and base.endswith("}:") else (base,)
 
     async def make_groups(self) -> None:
-        """Make the consumer groups that are missing."""
-        await self.everywhere("groups", ())
+        """Make the consumer groups that are missing; a shard that is away gets its own when it is missed."""
+        await self.everywhere("groups", (), partly=True)
 
     async def mend(self, error: StoreError) -> None:
         """Make the groups anew where `error` says that one is missing, and raise StoreUnavailable then."""

@@ -128,12 +128,20 @@ class Redis:
         raise StoreUnavailable("Redis sent a command from node to node")
 
     async def info(self) -> list[Mapping[str, str]]:
-        """INFO of every primary, read at about the same time; `sidestep_where` is added, its address."""
+        """INFO of every primary that answers, read at about the same time; `sidestep_where` is added, its
+        address. Raises StoreUnavailable where none answers.
+        """
         lines = self._lines()
-        replies = await asyncio.gather(*(self._ask(line, pack("INFO"), write=False) for line in lines))
+        asked = (self._ask(line, pack("INFO"), write=False) for line in lines)
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        failed = [reply for reply in replies if isinstance(reply, BaseException)]
+        for error in failed:
+            if not isinstance(error, StoreUnavailable) or len(failed) == len(replies):
+                raise error
         return [
             parse_info(reply) | {"sidestep_where": line.dial.where if line.dial else "?"}
             for line, reply in zip(lines, replies, strict=True)
+            if not isinstance(reply, BaseException)
         ]
 
     async def subscribe(self, channel: str, ring: Ring) -> Callable[[], Awaitable[None]]:

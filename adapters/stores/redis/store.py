@@ -24,7 +24,7 @@ from adapters.stores.redis.sharing import Sharing
 from adapters.stores.redis.tickets import Tickets
 from adapters.stores.redis.workflows import Workflows
 from adapters.stores.redis.writes import Delivered, Writes
-from core.errors import StoreError, StoreFull
+from core.errors import StoreError, StoreFull, StoreMismatch
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.store import (
@@ -92,6 +92,7 @@ class RedisStore(Store):
         self._parts: _Parts | None = None
         self._watching: asyncio.Task[None] | None = None
         self._full: str | None = None
+        self._mismatch: StoreMismatch | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -125,7 +126,7 @@ class RedisStore(Store):
                 raise
             self._parts = parts
             self.doorbell.start(keys, parts.acts)
-            self._watching = asyncio.create_task(self._watch(parts.tickets))
+            self._watching = asyncio.create_task(self._watch(parts))
 
     async def close(self) -> None:
         """As the port says; what this process owns lapses, so give it back before."""
@@ -295,6 +296,8 @@ class RedisStore(Store):
     def _open(self) -> _Parts:
         if self._parts is None:
             raise rules.closed()
+        if self._mismatch is not None:
+            raise StoreMismatch(str(self._mismatch))
         return self._parts
 
     async def _read(self, name: str, execution_id: str, *args: bytes | str | float) -> Any:
@@ -305,14 +308,21 @@ class RedisStore(Store):
     def _mail(self, execution_id: bytes) -> None:
         self.doorbell.ring(Topic.INBOX, execution_id.decode())
 
-    async def _watch(self, tickets: Tickets) -> None:
-        """Ask about room, and about leases that grew, as long as the store is open."""
+    async def _watch(self, parts: _Parts) -> None:
+        """Ask about room, about leases that grew, and whether this is still the store that was opened: a
+        Redis that came back without its data could be given another number of shards by who opens it next.
+        """
         while True:
             await self._clock.sleep(self._watch_seconds)
             try:
                 self._full = room.full(await self._redis.info())
-                await tickets.agree()
+                await parts.tickets.agree()
                 await self._follow()
+                await opening.agree_on_shards(self._redis, self._prefix, parts.keys.shards)
+            except StoreMismatch as mismatch:
+                if self._mismatch is None:
+                    _log.error("another store has taken this one's place: %s", mismatch)
+                self._mismatch = mismatch
             except StoreError as error:
                 _log.debug("Redis did not say how much memory it uses: %s", error)
 
