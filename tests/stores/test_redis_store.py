@@ -13,6 +13,7 @@ from core.errors import (
     ConfigurationError,
     NotOwner,
     SidestepError,
+    StoreFull,
     StoreMismatch,
     StoreUnavailable,
 )
@@ -125,6 +126,24 @@ async def test_a_number_of_shards_out_of_bounds_is_refused(node: Node, shards: i
 async def test_a_redis_that_evicts_is_refused() -> None:
     with start_node(maxmemory="100mb", maxmemory_policy="allkeys-lru") as node:
         assert "set maxmemory-policy to noeviction" in await refusal(make(node), ConfigurationError)
+
+
+async def test_a_redis_that_comes_to_evict_gets_no_new_executions_until_it_is_mended(
+    store: RedisStore, node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = (await store.create(new())).execution_id
+    try:
+        node.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        await until(lambda: store.full() is not None)
+        with pytest.raises(StoreFull, match="set maxmemory-policy to noeviction"):
+            await store.create(new())
+        assert (await store.get(accepted)).execution_id == accepted
+    finally:
+        node.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    await until(lambda: store.full() is None)
+    await store.create(new())
+    assert caplog.text.count("creations are refused: Redis would throw executions away") == 1
+    assert caplog.text.count("creations are taken again") == 1
 
 
 async def test_a_redis_without_a_file_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

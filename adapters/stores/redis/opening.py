@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from adapters.stores.redis import room
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.keys import meta_key
 from core.errors import ConfigurationError, StoreMismatch
@@ -27,12 +28,8 @@ def check_server(info: Mapping[str, str]) -> None:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < _OLDEST:
         raise StoreMismatch(f"Redis {version} is too old: upgrade it to 6.2 or later, or use Valkey")
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        raise ConfigurationError(
-            f"Redis would throw executions away when its memory is full (maxmemory-policy {policy}): "
-            "set maxmemory-policy to noeviction"
-        )
+    if (evicts := room.evicts(info)) is not None:
+        raise ConfigurationError(evicts)
     if info.get("aof_enabled") == "0":
         _log.warning(
             "Redis does not write an append-only file, so a restart of it loses what happened since its last "

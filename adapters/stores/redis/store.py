@@ -113,7 +113,7 @@ class RedisStore(Store):
                 infos = await self._redis.info()
                 for info in infos:
                     opening.check_server(info)
-                self._full = room.full(infos)
+                self._note(room.full(infos))
                 await self._follow()
                 shards = await opening.agree_on_shards(self._redis, self._prefix, self._wanted_shards)
                 keys = Keys(self._prefix, shards)
@@ -325,6 +325,14 @@ class RedisStore(Store):
                 self._mismatch = mismatch
             except StoreError as error:
                 _log.debug("Redis did not say how much memory it uses: %s", error)
+
+    def _note(self, full: str | None) -> None:
+        """Refuse creations with the sentence `full` from now on, and say once when that begins and ends."""
+        if full is not None and self._full is None:
+            _log.warning("creations are refused: %s", full)
+        elif full is None and self._full is not None:
+            _log.warning("creations are taken again")
+        self._full = full
 
     async def _follow(self) -> None:
         """Keep this process's time in step with Redis's; of a Cluster's nodes with one of them."""
