@@ -315,7 +315,7 @@ class RedisStore(Store):
         while True:
             await self._clock.sleep(self._watch_seconds)
             try:
-                self._full = room.full(await self._redis.info())
+                self._note(room.full(await self._redis.info()))
                 await parts.tickets.agree()
                 await self._follow()
                 await opening.agree_on_shards(self._redis, self._prefix, parts.keys.shards)
