@@ -11,6 +11,7 @@ from cli.commands import (
     asks,
     demo,
     executions,
+    export,
     lifecycle,
     localcloud,
     providers,
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     executions.register(app)
     asks.register(app)
     lifecycle.register(app)
+    export.register(app)
     validate.register(app)
     workflows.register(app)
     providers.register(app)
