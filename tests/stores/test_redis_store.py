@@ -209,6 +209,17 @@ async def test_listings_are_merged_over_shards(store: RedisStore) -> None:
 # Several processes.
 
 
+async def test_a_listing_by_two_properties_walks_the_shorter_index(store: RedisStore, node: Node) -> None:
+    for number in range(200):
+        await store.create(new(an_id(), status="FAILED" if number % 100 == 0 else "COMPLETED"))
+    node.command("CONFIG", "RESETSTAT")
+    page = await store.find(Filter(workflow_id="flow", status="FAILED"), None, 50)
+    assert len(page.records) == 2
+    assert all(record.summary.status == "FAILED" for record in page.records)
+    assert node.command("INFO", "commandstats")["cmdstat_hget"]["calls"] <= 2
+    assert (await store.find(Filter(workflow_id="other", status="FAILED"), None, 50)).records == ()
+
+
 async def test_two_workers_never_own_the_same_execution(store: RedisStore, other: RedisStore) -> None:
     ids = [an_id() for _ in range(300)]
     await asyncio.gather(*(store.create(new(id_)) for id_ in ids))

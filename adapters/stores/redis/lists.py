@@ -44,7 +44,7 @@ class Lists:
         """As the port says; what is deleted meanwhile is left out."""
         rules.check_limit(limit)
         rules.check_text(cursor, wanted.status, wanted.workflow_id)
-        plan = _plan(wanted)
+        plan = await self._plan(wanted)
         bound = b"+" if cursor is None else b"(" + cursor.encode()
         ids = await self._newest([_Feed(base, bound) for base in self._keys.bases], plan, limit + 1)
         records = await self.records(ids[:limit])
@@ -86,6 +86,23 @@ class Lists:
             _log.warning("executions that nothing would have woken were given tickets: %s", ", ".join(mended))
         return Reconciled(f"{walk}:{after}" if walk < end else None, tuple(mended))
 
+    async def _plan(self, wanted: Filter) -> "_Plan":
+        """Walk the shortest of the indexes that hold what is asked for, and look the rest up in the records.
+
+        Without a filter the statuses together are the index of all.
+        """
+        ways = _ways(wanted)
+        indexes = [way.index for way in ways if way.index]
+        if len(indexes) > 1:
+            sizes = await asyncio.gather(*map(self._size, indexes))
+            indexes = [min(zip(sizes, indexes, strict=True))[1]]
+        checks = [word for way in ways if way.index not in indexes for word in (way.field, way.value)]
+        return _Plan(tuple(indexes or (f"st:{status}" for status in EXECUTION_STATUSES)), tuple(checks))
+
+    async def _size(self, index: str) -> int:
+        keys = [f"{base}{index}" for base in self._keys.bases]
+        return sum(await asyncio.gather(*(self._redis.call(key, "ZCARD", key) for key in keys)))
+
     async def _record(self, execution_id: str) -> Record | None:
         key = self._keys.record(execution_id)
         return answers.record(execution_id, await self._redis.call(key, "HMGET", key, *answers.RECORD_FIELDS))
@@ -126,6 +143,14 @@ class Lists:
         )
 
 
+class _Way(msgspec.Struct, frozen=True):
+    """One thing that is asked for: the index of what has it (empty: none), and how a record shows it."""
+
+    index: str
+    field: str
+    value: str
+
+
 class _Plan(msgspec.Struct, frozen=True):
     """The indexes to walk, and what their records must hold besides: fields and values."""
 
@@ -133,21 +158,16 @@ class _Plan(msgspec.Struct, frozen=True):
     checks: tuple[str, ...]
 
 
-def _plan(wanted: Filter) -> _Plan:
-    """The index that is likely to be the shortest is walked: of what failed over, of a workflow, of a status.
-
-    Without a filter the statuses together are the index of all.
-    """
+def _ways(wanted: Filter) -> list[_Way]:
+    """What is asked for. That an execution has not failed over is in no index."""
     ways = []
     if wanted.failed_over is not None:
-        ways.append(("fo" if wanted.failed_over else "", "f", "1" if wanted.failed_over else ""))
+        ways.append(_Way("fo" if wanted.failed_over else "", "f", "1" if wanted.failed_over else ""))
     if wanted.workflow_id is not None:
-        ways.append((f"wf:{wanted.workflow_id}", "w", wanted.workflow_id))
+        ways.append(_Way(f"wf:{wanted.workflow_id}", "w", wanted.workflow_id))
     if wanted.status is not None:
-        ways.append((f"st:{wanted.status}", "s", wanted.status))
-    walked = next((way[0] for way in ways if way[0]), None)
-    indexes = (walked,) if walked else tuple(f"st:{status}" for status in EXECUTION_STATUSES)
-    return _Plan(indexes, tuple(word for way in ways if way[0] != walked for word in way[1:]))
+        ways.append(_Way(f"st:{wanted.status}", "s", wanted.status))
+    return ways
 
 
 def _place(cursor: str | None) -> tuple[int, str]:
