@@ -27,7 +27,7 @@ from core.errors import (
 from core.machine.requests import CANCEL, PAUSE, REDRIVE, RESUME, refusal
 from core.machine.transitions import CANCELLED, TERMINAL
 from core.ports.clock import Clock
-from core.ports.store import Filter, Record, Store
+from core.ports.store import Filter, Page, Record, Store
 
 log = logging.getLogger("sidestep.bulk")
 
@@ -36,8 +36,10 @@ T = TypeVar("T")
 TOGETHER: Final = 32
 """Executions that are asked at once: enough to share commits, and few enough to hold nobody up."""
 
-SECONDS: Final = 10.0
-"""After this long a call begins no further chunk; a chunk that takes this long itself is given up."""
+SECONDS: Final = 8.0
+"""After this long a call begins no further chunk; a chunk that takes this long itself is given up. At
+its worst a call takes three times as long: the listing, a chunk that is too much, and the first of it alone.
+"""
 
 
 class Action(StrEnum):
@@ -97,17 +99,28 @@ async def in_bulk(
     page = order.span.cut(await _within(seconds, store.find(order.wanted, cursor, order.limit)))
     ask = _foreseen if order.dry_run else _asking(life, store)
     said: list[bool | str] = []
+    together = TOGETHER
     while len(said) < len(page.records):
         if said and clock.monotonic() - began >= seconds:
             break
-        chunk = page.records[len(said) : len(said) + TOGETHER]
+        chunk = page.records[len(said) : len(said) + together]
         try:
             said += await _within(seconds, _all(ask(order, record) for record in chunk))
         except StoreError as away:
+            if not said and isinstance(away, _Slow) and together > 1:
+                # Long journals, each read to its end for what was asked before: the first of them alone, or
+                # the walk would stay here for ever.
+                together = 1
+                continue
             if not said:
                 raise
             log.warning("bulk %s %r stops after %d for now: %s", order.action, order.bulk_id, len(said), away)
             break
+    return _told(order, page, said)
+
+
+def _told(order: Order, page: Page, said: list[bool | str]) -> Done:
+    """The answer, where the first of the page said this."""
     done = page.records[: len(said)]
     whole = len(done) == len(page.records)
     refused = tuple(
@@ -139,12 +152,16 @@ async def in_bulk(
     return told
 
 
+class _Slow(StoreUnavailable):
+    """It did not answer in time."""
+
+
 async def _within(seconds: float, work: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(seconds):
             return await work
     except TimeoutError:
-        raise StoreUnavailable(f"the store took longer than {seconds:g} s") from None
+        raise _Slow(f"the store took longer than {seconds:g} s") from None
 
 
 async def _all(asked: Iterable[Awaitable[bool | str]]) -> list[bool | str]:

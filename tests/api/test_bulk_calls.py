@@ -254,6 +254,30 @@ class Emptying(Leaving):
         return await super().get(execution_id)
 
 
+async def test_journals_that_take_too_long_together_are_asked_one_by_one() -> None:
+    class Plodding(Leaving):
+        at_once = 0
+
+        async def history(self, execution_id: str, after: int, limit: int) -> tuple[bytes, ...]:
+            self.at_once += 1
+            try:
+                await asyncio.sleep(0)  # whoever else is asked begins here
+                if self.at_once > 1:
+                    await asyncio.Event().wait()
+                return await super().history(execution_id, after, limit)
+            finally:
+                self.at_once -= 1
+
+    store = Plodding()
+    async with serving(runtime=runtime_on(store)) as server:
+        ids = await many(server, 3, FAILS)
+        await until(server, ids, "FAILED")
+        order = Order(action=Action.PAUSE, bulk_id="b")
+        runtime = server.runtime
+        told = await in_bulk(runtime.executions, store, runtime.clock, order, seconds=0.3)
+        assert (len(told.refused), told.next_cursor) == (1, ids[0])
+
+
 async def test_what_is_gone_meanwhile_is_refused_alone() -> None:
     store = Emptying()
     async with serving(runtime=runtime_on(store)) as server:
