@@ -6,8 +6,9 @@ from typing import Self
 
 import pytest
 
+from adapters.stores.redis.address import parse
 from adapters.stores.redis.client import Redis
-from adapters.stores.redis.cluster import slot_of, tag_of
+from adapters.stores.redis.cluster import Cluster, slot_of, tag_of
 from core.errors import ConfigurationError, StoreUnavailable
 from tests.redis_servers import (
     ClusterNodes,
@@ -244,3 +245,25 @@ def test_the_slot_of_a_key_is_the_one_that_redis_computes(cluster: ClusterNodes)
     for key in keys:
         assert slot_of(key) == cluster.nodes[0].command("CLUSTER", "KEYSLOT", key)
     assert tag_of("sidestep:{s17}:x") == "s17"
+
+
+async def test_a_node_that_says_the_cluster_is_down_is_asked_for_the_map_after_the_others(
+    cluster: ClusterNodes,
+) -> None:
+    primaries = cluster.primaries()
+    known = Cluster(parse(cluster.url), limit=2.0, min_replicas=0, on_down=lambda _: None)
+    await known.open()
+    try:
+        for doubted in primaries:
+            known.doubt(parse(doubted.url).node)
+            await known.refresh()  # one may have been under way
+            for node in primaries:
+                node.command("CONFIG", "RESETSTAT")
+            await known.refresh()
+            asked = [
+                node.port for node in primaries if "cmdstat_cluster" in node.command("INFO", "commandstats")
+            ]
+            assert len(asked) == 1
+            assert asked != [doubted.port]
+    finally:
+        await known.close()

@@ -266,8 +266,8 @@ class Redis:
                 return await self._cluster.moved(int(slot), *node), False
             case "READONLY":
                 line.distrust("it is a replica now")
-            case "CLUSTERDOWN" if self._cluster is not None:
-                self._cluster.mend()
+            case "CLUSTERDOWN" if self._cluster is not None and dial is not None:
+                self._cluster.doubt(dial)
             case _:
                 pass
         raise judge(text, where)

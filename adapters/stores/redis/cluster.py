@@ -58,6 +58,7 @@ class Cluster:
         self._slots: _Map = [None] * SLOTS
         self._lines: dict[Address, Line] = {}
         self._known: dict[Address, None] = {}  # every node that was ever named, replicas too
+        self._doubted: dict[Address, float] = {}  # when each last said that the cluster is down
         self._cached: dict[str, int] = {}
         self._reading: asyncio.Task[None] | None = None
         self._mending: asyncio.Task[None] | None = None
@@ -122,6 +123,13 @@ class Cluster:
         self.mend()
         self._on_down(dial)
 
+    def doubt(self, dial: Dial) -> None:
+        """This node says that the cluster is down. Where only it is cut off, its map never changes again: the
+        others are asked first from now on.
+        """
+        self._doubted[dial.host, dial.port] = asyncio.get_running_loop().time()
+        self.mend()
+
     def mend(self) -> None:
         """Read the map in the background until all its primaries are connected."""
         if self._mending is None and not self._closed:
@@ -172,11 +180,14 @@ class Cluster:
             task.add_done_callback(self._dying.discard)
 
     async def _ask_anyone(self) -> list[Any]:
-        """CLUSTER SLOTS from the first node that knows it: those connected first, then all ever heard of."""
+        """CLUSTER SLOTS from the first node that knows it: those connected first, then all ever heard of;
+        each time those first whose word was not doubted, or longest ago.
+        """
         refused: ConfigurationError | None = None
         why = "no node of the Redis cluster answers"
         question = pack("CLUSTER", "SLOTS")
-        for line in [line for line in self._lines.values() if line.up]:
+        addresses = sorted(self._lines, key=self._doubted_at)
+        for line in [self._lines[address] for address in addresses if self._lines[address].up]:
             dial = line.dial
             with suppress(StoreUnavailable):
                 reply = await asyncio.wait_for(line.send(question), _ASK_SECONDS)
@@ -184,7 +195,7 @@ class Cluster:
                     return _named(reply, dial)
             # The line itself is bounded by its own limit; another node may be quicker to tell.
         places = dict.fromkeys([*self._place.dials, *(self._place.node.at(*one) for one in self._known)])
-        for dial in places:
+        for dial in sorted(places, key=lambda dial: self._doubted_at((dial.host, dial.port))):
             try:
                 wire = await Wire.connect(dial, limit=_ASK_SECONDS)
                 try:
@@ -202,6 +213,9 @@ class Cluster:
             elif reply:
                 return _named(reply, dial)
         raise refused or StoreUnavailable(why)
+
+    def _doubted_at(self, address: Address) -> float:
+        return self._doubted.get(address, 0.0)
 
     def _line_to(self, address: Address) -> Line:
         line = self._lines.get(address)
