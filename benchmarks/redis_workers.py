@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ TOGETHER = 200
 """How many creations share their round trips."""
 
 
-@contextmanager
-def workers(url: str, count: int, port: int, **settings: object) -> Iterator[list[subprocess.Popen[bytes]]]:
+@asynccontextmanager
+async def workers(
+    url: str, count: int, port: int, **settings: object
+) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
     """`sidestep worker`, so many times, while the block runs."""
     given = {f"SIDESTEP_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {
@@ -38,7 +40,9 @@ def workers(url: str, count: int, port: int, **settings: object) -> Iterator[lis
     }
     command = [sys.executable, "-m", "cli.main", "worker"]
     started = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(  # noqa: ASYNC220 - starting one takes no time
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for _ in range(count)
     ]
     try:
@@ -48,7 +52,7 @@ def workers(url: str, count: int, port: int, **settings: object) -> Iterator[lis
             worker.send_signal(signal.SIGTERM)
         for worker in started:
             try:
-                worker.wait(20)
+                await asyncio.to_thread(worker.wait, 20)
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
@@ -85,7 +89,7 @@ class Client:
 async def client(url: str, shards: int) -> AsyncIterator[Client]:
     """An open store without an engine."""
     clock = HostClock()
-    store = RedisStore(Redis(url), clock, shards=shards)
+    store = RedisStore(Redis(url, timeout=10), clock, shards=shards)
     await store.open()
     try:
         definitions = Definitions(store)

@@ -107,10 +107,10 @@ async def killed(executions: int, lease: float) -> dict[str, float]:
     node = start_node()
     try:
         async with held() as (endpoint, port), client(node.url, SHARDS) as creator:
-            with workers(node.url, 1, port, **settings(lease, executions)) as (first,):
+            async with workers(node.url, 1, port, **settings(lease, executions)) as (first,):
                 await creator.create(call(port), executions, FIRST)
                 await endpoint.reached(executions, 1, 120)
-                with workers(node.url, 1, port, **settings(lease, 2 * executions)) as (second,):
+                async with workers(node.url, 1, port, **settings(lease, 2 * executions)) as (second,):
                     # The first has no room left: once this is called, the second is at work.
                     await creator.create(call(port), 1, FIRST)
                     await endpoint.reached(executions + 1, 1, 60)
@@ -130,26 +130,29 @@ async def stopped(executions: int, lease: float) -> dict[str, float]:
     """What a worker did that was stopped past its lease and woken: calls sent, events appended."""
     node = start_node()
     try:
-        async with held() as (endpoint, port), client(node.url, SHARDS) as creator:
-            with workers(node.url, 1, port, **settings(lease, executions)) as (first,):
-                made = await creator.create(call(port), executions, FIRST)
-                await endpoint.reached(executions, 1, 120)
-                first.send_signal(signal.SIGSTOP)
-                try:
-                    with workers(node.url, 1, port, **settings(lease, 2 * executions)):
-                        await endpoint.reached(executions, 2, 6 * lease + 60)
-                        endpoint.release()
-                        await creator.until("COMPLETED", executions, 120)
-                        calls = endpoint.calls.total()
-                        events = [(await creator.store.get(one)).version for one in made]
-                finally:
-                    first.send_signal(signal.SIGCONT)
-                # It is alone now: when this is done, it has woken and seen what became of its work.
-                await creator.create(call(port), 1, FIRST)
-                await creator.until("COMPLETED", executions + 1, 120)
-                sent = endpoint.calls.total() - calls - 1
-                after = [(await creator.store.get(one)).version for one in made]
-                assert first.poll() is None
+        async with (
+            held() as (endpoint, port),
+            client(node.url, SHARDS) as creator,
+            workers(node.url, 1, port, **settings(lease, executions)) as (first,),
+        ):
+            made = await creator.create(call(port), executions, FIRST)
+            await endpoint.reached(executions, 1, 120)
+            first.send_signal(signal.SIGSTOP)
+            try:
+                async with workers(node.url, 1, port, **settings(lease, 2 * executions)):
+                    await endpoint.reached(executions, 2, 6 * lease + 60)
+                    endpoint.release()
+                    await creator.until("COMPLETED", executions, 120)
+                    calls = endpoint.calls.total()
+                    events = [(await creator.store.get(one)).version for one in made]
+            finally:
+                first.send_signal(signal.SIGCONT)
+            # It is alone now: when this is done, it has woken and seen what became of its work.
+            await creator.create(call(port), 1, FIRST)
+            await creator.until("COMPLETED", executions + 1, 120)
+            sent = endpoint.calls.total() - calls - 1
+            after = [(await creator.store.get(one)).version for one in made]
+            assert first.poll() is None
     finally:
         node.stop()
     appended = sum(later - earlier for later, earlier in zip(after, events, strict=True))

@@ -32,22 +32,21 @@ async def memory(count: int, port: int) -> dict[str, float]:
     """A worker's and Redis's memory with so many waiting."""
     node = start_node()
     try:
-        async with client(node.url, SHARDS) as creator:
-            with workers(node.url, 1, port) as (worker,):
-                await creator.create(waiting(3_600), 1, FIRST)
-                await creator.until("RUNNING", 1, 30)
-                empty, before = used_memory(node.url), rss_mb(worker.pid)
-                made = await creator.create(waiting(3_600), count, FIRST)
-                await creator.until("RUNNING", count + 1, 300)
-                while (await creator.store.get(made[-1])).hold != "timer":  # noqa: ASYNC110 - a measurement
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(2)
-                return {
-                    "count": count,
-                    "worker_before_mb": before,
-                    "worker_mb": rss_mb(worker.pid),
-                    "redis_bytes_each": (used_memory(node.url) - empty) / count,
-                }
+        async with client(node.url, SHARDS) as creator, workers(node.url, 1, port) as (worker,):
+            await creator.create(waiting(3_600), 1, FIRST)
+            await creator.until("RUNNING", 1, 30)
+            empty, before = used_memory(node.url), rss_mb(worker.pid)
+            made = await creator.create(waiting(3_600), count, FIRST)
+            await creator.until("RUNNING", count + 1, 300)
+            while (await creator.store.get(made[-1])).hold != "timer":  # noqa: ASYNC110 - a measurement
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(2)
+            return {
+                "count": count,
+                "worker_before_mb": before,
+                "worker_mb": rss_mb(worker.pid),
+                "redis_bytes_each": (used_memory(node.url) - empty) / count,
+            }
     finally:
         node.stop()
 
@@ -56,15 +55,14 @@ async def lateness(port: int) -> dict[str, float]:
     """How late timers fire while the machine is busy with other executions (seconds)."""
     node = start_node()
     try:
-        async with client(node.url, SHARDS) as creator:
-            with workers(node.url, 2, port):
-                timed = await creator.create(waiting(SECONDS), TIMED, FIRST)
-                load = asyncio.create_task(_load(creator, port))
-                sample = timed[:: TIMED // 500]
-                await asyncio.gather(*(creator.executions.wait(id_, 120) for id_ in sample))
-                load.cancel()
-                await asyncio.gather(load, return_exceptions=True)
-                late = [await _late(creator, id_) for id_ in sample]
+        async with client(node.url, SHARDS) as creator, workers(node.url, 2, port):
+            timed = await creator.create(waiting(SECONDS), TIMED, FIRST)
+            load = asyncio.create_task(_load(creator, port))
+            sample = timed[:: TIMED // 500]
+            await asyncio.gather(*(creator.executions.wait(id_, 120) for id_ in sample))
+            load.cancel()
+            await asyncio.gather(load, return_exceptions=True)
+            late = [await _late(creator, id_) for id_ in sample]
     finally:
         node.stop()
     cuts = quantiles(late, n=100)
