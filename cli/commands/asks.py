@@ -119,5 +119,6 @@ def _confirm(client: "Client", body: dict[str, Any]) -> None:
         raise usage("Nobody can be asked here: say --yes to change many executions, or --dry-run to count.")
     found = client.post("/executions/bulk", {**body, "dryRun": True, "limit": AT_ONCE})
     more = "at least " if found["nextCursor"] is not None else ""
-    if not typer.confirm(f"{body['action']} {more}{found['applied']} executions?", err=True):
+    count = f"{more}{found['applied']} execution{'' if found['applied'] == 1 else 's'}"
+    if not typer.confirm(f"{body['action']} {count}?", err=True):
         raise Stop("Nothing was changed.")

@@ -1,6 +1,10 @@
 """Commands that ask many executions at once."""
 
 import asyncio
+import os
+import pty
+import subprocess
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,7 +18,7 @@ from core.ports.store import Filter, Page
 from tests.api.serving import serving
 from tests.api.test_broken_insides import runtime_on
 from tests.api.test_bulk_calls import WAITS, Leaving, many, until
-from tests.cli.running import Sidestep, eventually
+from tests.cli.running import COMMAND, Sidestep, environment, eventually
 
 
 def flow(name: str) -> dict[str, Any]:
@@ -100,3 +104,41 @@ async def test_a_walk_goes_on_after_a_503_and_gives_up_in_the_end() -> None:
             with pytest.raises(Stop, match="store is away"):
                 await asyncio.to_thread(walk, client, body, remarks.append, pause=0.0001)
             assert store.asked == TRIES
+
+
+def answered(sidestep: Sidestep, said: bytes, *arguments: str) -> tuple[int, str]:
+    """The exit code, and what a command writes to a terminal on which a person answers."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--server", sidestep.server],
+        env=environment(TERM="dumb"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    told = b""
+    try:
+        with suppress(OSError):  # the terminal's other end is closed: it ended
+            while data := os.read(ours, 65_536):
+                told += data
+                if b"[y/N]" in told and said:
+                    os.write(ours, said)
+                    said = b""
+        return process.wait(timeout=60), told.decode()
+    finally:
+        os.close(ours)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_on_a_terminal_a_person_is_asked_with_the_number_first(sidestep: Sidestep) -> None:
+    file = sidestep.file(flow("asked"))
+    started = sidestep("run", file, "--json").json()["executionId"]
+    command = ("cancel", "--workflow", "asked")
+    code, told = answered(sidestep, b"n\n", *command)
+    assert (code, "cancel 1 execution?" in told, "Nothing was changed" in told) == (1, True, True)
+    assert sidestep("show", started, "--json").json()["status"] in ("PENDING", "RUNNING")
+    code, told = answered(sidestep, b"y\n", *command)
+    assert (code, "1 applied" in told) == (0, True)
