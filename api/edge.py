@@ -53,6 +53,7 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, reply: "_Reply") -> None:
         headers = _Headers(scope)
         try:
+            self._check_head(headers)
             self._check_address(scope, headers)
             if self._under_way > self._limits.requests and scope["path"] not in _ALWAYS_SERVED:
                 raise _busy("requests are under way")
@@ -73,6 +74,25 @@ class Edge:
             await self._app(scope, _replay(body, receive), reply)
         finally:
             self._buffered -= held.bytes
+
+    def _check_head(self, headers: "_Headers") -> None:
+        """Refuse what a proxy in front may have read otherwise, and a head that came whole but is too large.
+
+        RFC 9112, section 6.1: with both framings the connection has to be closed after the answer.
+        """
+        detail = ""
+        if headers.framed_twice:
+            detail = "The request has both Content-Length and Transfer-Encoding. Send one of them."
+        elif headers.bytes > self._limits.head_bytes:
+            detail = f"The request's head is larger than {self._limits.head_bytes} bytes."
+        if detail:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST,
+                "not-http",
+                "Not an HTTP request",
+                detail,
+                headers={"connection": "close"},
+            )
 
     def _check_address(self, scope: Scope, headers: "_Headers") -> None:
         """Refuse a foreign Host (a rebound DNS name) and a change that a foreign web page asks for."""
@@ -219,7 +239,17 @@ class _Reply:
 class _Headers:
     """The few request headers that the edge looks at."""
 
-    __slots__ = ("content_type", "encoding", "expects_continue", "has_body", "host", "length", "origin")
+    __slots__ = (
+        "bytes",
+        "content_type",
+        "encoding",
+        "expects_continue",
+        "framed_twice",
+        "has_body",
+        "host",
+        "length",
+        "origin",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.host: str | None = None
@@ -228,8 +258,10 @@ class _Headers:
         self.encoding = ""
         self.length: int | None = None
         self.expects_continue = False
+        self.bytes = len(scope["raw_path"] or b"") + len(scope["query_string"])
         chunked = False
         for name, value in scope["headers"]:
+            self.bytes += len(name) + len(value) + 4  # a colon, a space and the end of the line
             match name:
                 case b"host":
                     self.host = value.decode("latin-1")
@@ -249,6 +281,7 @@ class _Headers:
                 case _:
                     pass
         self.has_body = chunked or bool(self.length)
+        self.framed_twice = chunked and self.length is not None
 
 
 def _host_name(host: str | None) -> str | None:

@@ -144,6 +144,31 @@ async def test_what_is_not_http_or_has_a_huge_head_gets_a_problem(light: Server,
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        (
+            b"POST /executions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+        ),
+    ],
+    ids=["a long header in one piece", "a long path in one piece", "two framings"],
+)
+async def test_a_head_that_is_too_large_or_can_be_read_in_two_ways_ends_its_connection(
+    light: Server, head: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection(*light.address)
+    writer.write(head + b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(10):
+        said = await reader.read()
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"urn:sidestep:problem:not-http" in said
+    assert said.count(b"HTTP/1.1 ") == 1
+    writer.close()
+
+
 async def test_a_foreign_host_name_is_refused_and_its_own_names_are_not(light: Server) -> None:
     port = light.address[1]
     for name in ("localhost", f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", "LOCALHOST."):
