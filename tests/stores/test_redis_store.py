@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 import pytest_asyncio
 
+from adapters.stores.redis.client import Redis
 from adapters.stores.redis.keys import Keys
 from adapters.stores.redis.store import RedisStore
 from core.engine.ids import new_execution_id
@@ -144,6 +145,19 @@ async def test_a_redis_that_comes_to_evict_gets_no_new_executions_until_it_is_me
     await store.create(new())
     assert caplog.text.count("creations are refused: Redis would throw executions away") == 1
     assert caplog.text.count("creations are taken again") == 1
+
+
+async def test_a_user_without_the_stores_channels_is_refused(node: Node) -> None:
+    rights = ("on", ">secret", "resetchannels", "~sidestep:*", "+@all")
+    node.command("ACL", "SETUSER", "narrow", *rights)
+    place = node.url.replace("redis://", "redis://narrow:secret@")
+    refused = await refusal(RedisStore(Redis(place), CLOCK, shards=8), ConfigurationError)
+    assert "&sidestep:*" in refused
+    assert "secret" not in refused
+    node.command("ACL", "SETUSER", "narrow", "&sidestep:*")
+    allowed = RedisStore(Redis(place), CLOCK, shards=8)
+    await allowed.open()
+    await allowed.close()
 
 
 async def test_a_redis_without_a_file_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

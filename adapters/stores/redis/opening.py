@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from adapters.stores.redis import room
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.keys import meta_key
-from core.errors import ConfigurationError, StoreMismatch
+from core.errors import ConfigurationError, StoreMismatch, StoreUnavailable
 
 _log = logging.getLogger("sidestep.stores.redis")
 
@@ -35,6 +35,22 @@ def check_server(info: Mapping[str, str]) -> None:
             "Redis does not write an append-only file, so a restart of it loses what happened since its last "
             "snapshot: set appendonly to yes"
         )
+
+
+async def check_channels(redis: Redis, channel: str) -> None:
+    """Refuse a user who may not publish: a script that rings would fail after it has written.
+
+    Users with access lists have no channels unless they are given some, since Redis 7.
+    """
+    try:
+        await redis.call(channel, "PUBLISH", channel, b"")
+    except StoreUnavailable as error:
+        if "does not permit" not in str(error):
+            raise
+        raise ConfigurationError(
+            "this user of Redis may not publish on the store's channels: give it the prefix's channels, such "
+            "as &sidestep:*, beside its keys"
+        ) from None
 
 
 async def agree_on_shards(redis: Redis, prefix: str, wanted: int | None) -> int:
