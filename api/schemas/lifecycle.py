@@ -67,7 +67,7 @@ def _fit(fields: Fields, verdict: str | None) -> None:
     if verdict is None:
         return
     for name, goes_with in _GOES_WITH.items():
-        if verdict != goes_with and fields.present(name):
+        if verdict != goes_with and fields.has(name):
             detail = f'\'{name}\' goes with "as": "{goes_with}", and this says "{verdict}".'
             fields.wrong(name, "pointless", detail, "Remove it, or change 'as'.")
 

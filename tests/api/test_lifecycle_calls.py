@@ -59,7 +59,7 @@ async def test_bodies_that_cannot_be_used_change_nothing(light: Server) -> None:
         ("pause", {"reason": 7}),
         ("resolve", {}),
         ("resolve", {"as": "x"}),
-        ("resolve", {"as": "retry", "output": None}),
+        ("resolve", {"as": "retry", "output": 0}),
         ("resolve", {"as": "failed", "output": {}}),
         ("resolve", {"as": "completed", "error": "Oops"}),
         ("resolve", {"as": "failover", "cause": ""}),
