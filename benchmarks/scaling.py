@@ -43,11 +43,13 @@ async def row(count: int, shards: int, port: int, executions: int) -> dict[str, 
             async with workers(node.url, count, port) as idle:
                 await asyncio.sleep(4)
                 before, cpu = commands(node.url), sum(cpu_seconds(one.pid) for one in idle)
+                server = cpu_seconds(node.pid)
                 await asyncio.sleep(IDLE_SECONDS)
                 idle_sent, idle_within = spent(before, commands(node.url))
                 idle_cpu = sum(cpu_seconds(one.pid) for one in idle) - cpu
+                idle_server = cpu_seconds(node.pid) - server
             await creator.create(document(port), executions, FIRST)
-            before = commands(node.url)
+            before, server = commands(node.url), cpu_seconds(node.pid)
             async with workers(node.url, count, port) as busy:
                 while (await creator.executions.counts()).get("PENDING") == executions:  # noqa: ASYNC110 - a measurement
                     await asyncio.sleep(0.02)
@@ -55,7 +57,7 @@ async def row(count: int, shards: int, port: int, executions: int) -> dict[str, 
                 await creator.until("COMPLETED", executions, 300)
                 seconds = time.perf_counter() - began
                 cpu = sum(cpu_seconds(one.pid) for one in busy)
-                server = cpu_seconds(node.pid)
+                server = cpu_seconds(node.pid) - server
                 sent, within = spent(before, commands(node.url))
     finally:
         node.stop()
@@ -70,7 +72,8 @@ async def row(count: int, shards: int, port: int, executions: int) -> dict[str, 
         "idle_within_per_second": idle_within / IDLE_SECONDS,
         "idle_cpu_percent": 100 * idle_cpu / IDLE_SECONDS,
         "worker_cpu_ms_per_step": 1000 * cpu / steps,
-        "redis_cpu_seconds": server,
+        "redis_cpu_ms_per_step": 1000 * server / steps,
+        "idle_redis_cpu_ms_per_second": 1000 * idle_server / IDLE_SECONDS,
     }
 
 
@@ -81,14 +84,17 @@ def table(rows: list[dict[str, float]]) -> str:
         "",
         (
             "| workers | shards | steps/s | commands sent a step | called within a step "
-            "| idle: sent a second | idle: called within a second | worker CPU ms a step |"
+            "| worker CPU ms a step | Redis CPU ms a step | idle: sent a second "
+            "| idle: called within a second | idle: Redis CPU ms a second |"
         ),
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {one['workers']} | {one['shards']} | {one['steps_per_second']:,.0f} "
-        f"| {one['sent_per_step']:.2f} | {one['within_per_step']:.1f} | {one['idle_sent_per_second']:.1f} "
-        f"| {one['idle_within_per_second']:.0f} | {one['worker_cpu_ms_per_step']:.2f} |"
+        f"| {one['sent_per_step']:.2f} | {one['within_per_step']:.1f} "
+        f"| {one['worker_cpu_ms_per_step']:.2f} | {one['redis_cpu_ms_per_step']:.3f} "
+        f"| {one['idle_sent_per_second']:.1f} | {one['idle_within_per_second']:.0f} "
+        f"| {one['idle_redis_cpu_ms_per_second']:.1f} |"
         for one in rows
     ]
     return "\n".join(lines)

@@ -49,6 +49,7 @@ async def create_execution(request: Request) -> Response:
     headers = {"location": f"/executions/{created.execution_id}"}
     if not created.fresh:
         headers["idempotency-replayed"] = "true"
+        await _still_there(runtime, created.execution_id)
     status = PENDING
     waits: asyncio.Semaphore = request.app.state.waits
     if seconds is not None and not waits.locked():
@@ -61,6 +62,20 @@ async def create_execution(request: Request) -> Response:
         status = await runtime.executions.wait(created.execution_id, 0)
     body = {"executionId": created.execution_id, "workflowId": workflow.id, "status": status}
     return answer(body, HTTPStatus.CREATED, headers)
+
+
+async def _still_there(runtime: Runtime, execution_id: str) -> None:
+    """A key outlives the execution that it made: say so, rather than name one that nobody finds."""
+    try:
+        await runtime.store.get(execution_id)
+    except ExecutionNotFound:
+        raise Refusal(
+            HTTPStatus.GONE,
+            "execution-removed",
+            "The execution of this key was removed",
+            f"This Idempotency-Key made execution {execution_id}, which has ended and was removed since. Use "
+            "another key to run it again.",
+        ) from None
 
 
 @router.get("/executions", **docs.LIST)

@@ -229,6 +229,7 @@ CREATE = _doc(
         404: _problem("There is no workflow of this id and version."),
         413: _problem("The body is too large."),
         415: _problem("The body is not application/json."),
+        410: _problem("The execution that the Idempotency-Key made has ended and was removed."),
         422: _problem("The Idempotency-Key was used for another request."),
     },
     parameters=(

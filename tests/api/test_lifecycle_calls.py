@@ -90,3 +90,15 @@ async def test_the_definition_of_an_execution_is_what_it_was_created_with(server
     assert told["digest"] == (await server.client.get(path)).json()["digest"]
     assert [step["id"] for step in told["definition"]["steps"]] == ["s0"]
     assert (await server.client.get("/executions/unknown/definition")).status_code == 404
+
+
+async def test_a_key_whose_execution_was_removed_says_so(server: Server) -> None:
+    made = await server.create("done", idempotency_key="k")
+    await server.ended(made)
+    while (await server.client.delete(f"/executions/{made}")).status_code == 409:
+        await asyncio.sleep(0.01)
+    body = {"workflow": server.functions.workflow("done"), "input": {}}
+    for extra in ({}, {"prefer": "wait=1"}):
+        again = await server.client.post("/executions", json=body, headers={"idempotency-key": "k", **extra})
+        assert again.status_code == 410, again.text
+        assert made in again.json()["detail"]

@@ -10,6 +10,7 @@ from adapters.stores.redis.client import Redis
 from adapters.stores.redis.cluster import slot_of
 from adapters.stores.redis.sharing import share
 from adapters.stores.redis.store import RedisStore
+from core.engine.ids import new_execution_id
 from core.errors import StoreUnavailable
 from core.ports.doorbell import Topic
 from core.ports.store import Claim, Filter
@@ -206,3 +207,33 @@ async def test_what_replicas_have_outlives_a_primary() -> None:
             assert took == set(ids)
         finally:
             await store.close()
+
+
+async def test_a_primary_that_is_gone_for_good_holds_up_only_its_own_shards() -> None:
+    with start_cluster(replicas=0, cluster_require_full_coverage="no") as cluster:
+        keeper = cluster.owner(slot_of("sidestep:stations"))  # the beats of workers are away as well
+        healthy = [n for n in range(SHARDS) if cluster.owner(slot_of(f"sidestep:{{s{n}}}:")) is not keeper]
+        worker, creator = make(cluster, 0.1), make(cluster, 0.1)
+        await worker.open()
+        await creator.open()
+        try:
+            await worker.claim("me", 1, 10.0, 0.1)
+            keeper.kill()
+            ids = [new_execution_id(CLOCK.now_ms(), shard) for shard in healthy]
+            for id_ in ids:
+                await again(lambda id_=id_: creator.create(new(id_)), 10.0)  # type: ignore[misc] # bound at once
+            took: list[Claim] = []
+            async with asyncio.timeout(10):
+                while len(took) < len(ids):
+                    try:
+                        took += (await worker.claim("me", 50, 10.0, 0.5)).claims
+                    except StoreUnavailable:
+                        await asyncio.sleep(0.6)  # an engine's pause, over which every beat and sweep is due
+            assert sorted(claim.execution_id for claim in took) == sorted(ids)
+            late = make(cluster, 0.1)  # a process that starts now finds the same
+            await late.open()
+            assert len((await late.renew(tuple(took), 10.0)).claims) == 0
+            await late.close()
+        finally:
+            await worker.close()
+            await creator.close()

@@ -96,7 +96,7 @@ async def test_the_number_of_shards_is_fixed_by_the_first_who_opens(node: Node) 
     await first.open()
     await first.close()
     said = await refusal(make(node, shards=6), StoreMismatch)
-    assert "set the number of shards to 5" in said
+    assert "set SIDESTEP_REDIS__SHARDS to 5 or leave it unset" in said
     second = make(node, shards=None)
     await second.open()
     assert second.shards == 5

@@ -90,8 +90,11 @@ class Acts:
         return (base, f"{base}moving") if self._redis.is_cluster and base.endswith("}:") else (base,)
 
     async def make_groups(self) -> None:
-        """Make the consumer groups that are missing; a shard that is away gets its own when it is missed."""
-        await self.everywhere("groups", (), partly=True)
+        """Make the consumer groups that are missing; a shard that is away gets its own when it is missed.
+
+        No replica is waited for: a group that a failover loses is made anew as well.
+        """
+        await self.everywhere("groups", (), write=False, partly=True)
 
     async def mend(self, error: StoreError) -> None:
         """Make the groups anew where `error` says that one is missing, and raise StoreUnavailable then."""

@@ -73,7 +73,8 @@ async def agree_on_shards(redis: Redis, prefix: str, wanted: int | None) -> int:
         )
     if wanted is not None and int(shards) != wanted:
         raise StoreMismatch(
-            f"the store in Redis has {int(shards)} shards, not {wanted}, and that cannot be changed: set the "
-            f"number of shards to {int(shards)}, or use another prefix"
+            f"the store in Redis has {int(shards)} shards, not {wanted}, and that cannot be changed: set "
+            f"SIDESTEP_REDIS__SHARDS to {int(shards)} or leave it unset, or choose another "
+            "SIDESTEP_REDIS__PREFIX"
         )
     return int(shards)

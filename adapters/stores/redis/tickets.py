@@ -9,6 +9,7 @@ a shorter lease starts with some idle time on its account.
 import asyncio
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from adapters.stores.redis import answers
 from adapters.stores.redis.acts import Acts, Argument
@@ -16,6 +17,7 @@ from adapters.stores.redis.client import Redis
 from adapters.stores.redis.gathering import Entries, Gathering
 from adapters.stores.redis.keys import Keys, meta_key
 from adapters.stores.redis.sharing import Sharing
+from core.errors import StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.store import Claim, Claims, Loaded, Renewed
 
@@ -149,13 +151,20 @@ class Tickets:
     async def _sweep_shards(self, shards: Sequence[int], *, lapses: bool) -> None:
         args = (self._at_once, self._longest_ms if lapses else "", self._acts.ring)
         cursors = [self._cursors[shard] for shard in shards]
-        said = await self._acts.everywhere("sweep", args, cursors, shards=shards, write=False)
+        said = await self._acts.everywhere("sweep", args, cursors, shards=shards, write=False, partly=True)
         self._swept = now = self._clock.monotonic()
+        found: list[Any] = []
         for answer in said:
-            self._offset_ms = int(answer[0]) - 1000 * now
-        found = [shard for answer in said for shard in answer[1:]]
+            if isinstance(answer, StoreUnavailable):
+                found.append(None)  # a shard of a Cluster whose primary is away holds up none of the others
+            else:
+                self._offset_ms = int(answer[0]) - 1000 * now
+                found += answer[1:]
         unread = []
-        for shard, (timer, made, onward, readable) in zip(shards, found, strict=True):
+        for shard, seen in zip(shards, found, strict=True):
+            if seen is None:
+                continue
+            timer, made, onward, readable = seen
             self._timers[shard] = None if timer is None else int(float(timer))
             if self._due[shard] <= now:
                 self._due[shard] = math.inf
