@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
+from api.outgoing import LARGE, Outgoing, send_until_taken
 from api.problems import MEDIA_TYPE, RETRY_AFTER, Refusal, unexpected
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -31,13 +32,14 @@ class Edge:
         self._hosts = frozenset(name.lower().rstrip(".") for name in hosts)
         self._under_way = 0
         self._buffered = 0
+        self._outgoing = Outgoing(limits.answer_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; what is no HTTP request is passed on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        reply = _Reply(send)
+        reply = _Reply(send, self._outgoing)
         self._under_way += 1
         try:
             await self._serve(scope, receive, reply)
@@ -48,6 +50,7 @@ class Edge:
             if not reply.started:
                 await _refuse(refusal, reply)
         finally:
+            reply.end()
             self._under_way -= 1
 
     async def _serve(self, scope: Scope, receive: Receive, reply: "_Reply") -> None:
@@ -223,17 +226,45 @@ class _Held:
 class _Reply:
     """The way back: adds what every answer carries, and knows whether it began."""
 
-    __slots__ = ("_send", "started")
+    __slots__ = ("_outgoing", "_refused", "_send", "_size", "started")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, outgoing: Outgoing) -> None:
         self._send = send
+        self._outgoing = outgoing
+        self._size = 0
+        self._refused = False
         self.started = False
 
     async def __call__(self, message: Message) -> None:
+        if self._refused:
+            return
         if message["type"] == "http.response.start":
+            size = _length(message)
+            if size >= LARGE:
+                if not self._outgoing.take(size):
+                    await _refuse(_busy("large answers are under way"), self)
+                    self._refused = True
+                    return
+                self._size = size
             self.started = True
             message = {**message, "headers": [*message.get("headers", ()), *_ADDED]}
+        elif self._size and not message.get("more_body"):
+            await send_until_taken(message, self._send)
+            return
         await self._send(message)
+
+    def end(self) -> None:
+        """Nothing more is sent."""
+        self._outgoing.give_back(self._size)
+        self._size = 0
+
+
+def _length(start: Message) -> int:
+    """The Content-Length of an answer; 0 for one of unknown length, which is a stream."""
+    for name, value in start.get("headers", ()):
+        if name == b"content-length":
+            return int(value)
+    return 0
 
 
 class _Headers:

@@ -6,7 +6,8 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the HTTP edge. Sizes are bytes, times seconds.
 
-    `body_bytes` bounds one request's body, `buffered_bytes` all bodies held at once. A head must arrive
+    `body_bytes` bounds one request's body, `buffered_bytes` all bodies held at once, and
+    `answer_bytes` all large answers that their readers have not taken yet. A head must arrive
     within `head_seconds` and a body within `body_seconds`. `requests` bounds requests under way (a stream
     and a wait count too), `streams` the event streams among them; `waits` bounds those that may wait for an
     execution's end (`Prefer: wait`) at once, each `wait_seconds` at most. A reader of a stream that takes
@@ -15,6 +16,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     body_bytes: int = 1 << 20
     buffered_bytes: int = 64 << 20
+    answer_bytes: int = 256 << 20
     head_bytes: int = 32 << 10
     head_seconds: float = 10.0
     body_seconds: float = 20.0
