@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Tests that wait (for a lease, a restart) leave room for others, so more run than there are cores.
+JOBS ?= 4
+
 .PHONY: help setup test lint types contracts unit demo serve bench chaos test-compose two-regions lock clean
 .DEFAULT_GOAL := help
 
@@ -33,7 +36,7 @@ contracts: $(READY)  ## import-linter: layers, purity, independence
 	$(BIN)/lint-imports
 
 unit: $(READY)  ## every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 demo: $(READY)  ## watch a cloud go dark and every execution complete
 	$(BIN)/sidestep demo
