@@ -2,6 +2,12 @@
 
 import asyncio
 
+from adapters.stores.memory import MemoryStore
+from core.engine.definitions import Definitions
+from core.engine.executions import Executions
+from core.engine.workflows import Workflows
+from core.ports.store import Commit, Committed
+from core.testing.clock import ManualClock
 from tests.engine.harness import CrashPlan, World, audit, line
 
 
@@ -90,3 +96,32 @@ async def test_a_driver_renews_a_lapsed_lease_before_it_decides() -> None:
     assert await world.status(execution_id) == "COMPLETED"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+class Noting(MemoryStore):
+    """Notes the ids of commits."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.ids: list[tuple[int, str]] = []
+
+    async def commit(self, commit: Commit) -> Committed:
+        self.ids.append((commit.epoch, commit.commit_id))
+        return await super().commit(commit)
+
+
+async def test_two_owners_who_are_given_the_same_epoch_never_use_the_same_commit_id() -> None:
+    # A failover that forgot a claim hands its epoch out again; a repeated id would be taken for a repetition.
+    seen = []
+    for _ in range(2):
+        world = World()
+        world.store = noting = Noting(world.clock)
+        world.definitions = Definitions(noting)
+        world.workflows = Workflows(noting, world.definitions, world.clouds, world.board, world.clock)
+        world.executions = Executions(noting, world.definitions, world.workflows, world.clock, world.settings)
+        await world.submit(line("a"))
+        await world.run(world.at_rest)
+        seen.append(noting.ids)
+    first, second = seen
+    assert [epoch for epoch, _ in first] == [epoch for epoch, _ in second]
+    assert not {id_ for _, id_ in first} & {id_ for _, id_ in second}
