@@ -20,7 +20,7 @@ from core.engine.definitions import Definitions
 from core.engine.inbox import heard
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
-from core.errors import NotOwner, SidestepError, StoreUnavailable
+from core.errors import NotOwner, SidestepError, StoreFull, StoreUnavailable
 from core.graph.model import TaskStep
 from core.machine import events as ev
 from core.machine import snapshot
@@ -281,7 +281,8 @@ class Driver:
             except NotOwner as error:
                 raise LeaseLost(self.claim.execution_id) from error
             except StoreUnavailable as error:
-                self._complaints.say("the store is away; what an execution waits for is tried again", error)
+                why = "full" if isinstance(error, StoreFull) else "away"
+                self._complaints.say(f"the store is {why}; what an execution waits for is tried again", error)
                 await self._clock.sleep(backoff)
                 backoff = min(LONGEST_BACKOFF, backoff * 2)
 
