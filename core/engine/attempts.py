@@ -43,13 +43,13 @@ class Attempts:
         """The event that the attempt's answer becomes. Never raises but for cancellation."""
         started = send.started
         before = self._clock.monotonic()
-        self._board.sent(started.target)
+        flight = self._board.sent(started)
         outcome, size = _ABANDONED, 0
         try:
             outcome, size = _journalable(await self._outcome(execution_id, send), self._data_budget)
         finally:
             duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
-            self._board.observe(started.target, outcome, duration_ms)
+            flight.ended(outcome, duration_ms)
         if outcome.ok:
             return AttemptSucceeded(
                 visit=started.visit,

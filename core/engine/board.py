@@ -1,13 +1,14 @@
 """The health board of one process: which providers cannot be called, and what attempts proved lately."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from core.failover.health import Health
 from core.failover.outcome import Outcome
 from core.graph.model import PROVIDERS, Target
+from core.machine.events import AttemptStarted
 from core.ports.clock import Clock
 
 KEPT = 50
@@ -40,6 +41,18 @@ class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
     recent: tuple[Seen, ...]
 
 
+class _Flight:
+    """One call under way."""
+
+    def __init__(self, board: "LocalBoard", target: Target) -> None:
+        self._board = board
+        self._target = target
+
+    def ended(self, outcome: Outcome, duration_ms: float) -> None:
+        """Keep how it ended."""
+        self._board.observe(self._target, outcome, duration_ms)
+
+
 class LocalBoard:
     """Implements the health board port within one process."""
 
@@ -57,9 +70,21 @@ class LocalBoard:
         """What decisions need to know."""
         return self._health
 
-    def sent(self, target: Target) -> None:
+    def decided(self, started: AttemptStarted) -> None:
+        """As the port says; nothing is limited here."""
+
+    def parked(self, target: Target) -> None:
+        """As the port says."""
+
+    def queue(self, targets: tuple[Target, ...], ring: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 - nothing is limited here
+        """As the port says."""
+        ring()
+        return lambda: None
+
+    def sent(self, started: AttemptStarted) -> "_Flight":
         """Count a call when it is sent."""
-        self._sent[target.provider] += 1
+        self._sent[started.target.provider] += 1
+        return _Flight(self, started.target)
 
     def sidestepped(self, left: Target, taken: Target) -> None:
         """Count a sidestep."""

@@ -6,15 +6,76 @@ import msgspec
 
 from core.graph.model import Target
 
+DRAINED = "DRAINED"
+FORCED_OPEN = "FORCED_OPEN"
+FORCED_CLOSED = "FORCED_CLOSED"
+"""How a person overrides a breaker: no new calls (it is well, but shall rest); take it as dead; take it as
+well.
+"""
+
+OVERRIDES = (DRAINED, FORCED_OPEN, FORCED_CLOSED)
+
+Place = tuple[str, str | None]
+"""A provider and a region (None: the one of the settings): what a provider's breaker is about."""
+
+
+def place_of(target: Target) -> Place:
+    """The place of a target."""
+    return target.provider, target.region
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one target now.
+
+    `state` is its override, or the worse of its provider's and its own breaker (CLOSED, SUSPECT, OPEN,
+    HALF_OPEN, RAMPING), `why` tells it in words for the journal, `share` is what a RAMPING one may get.
+    `probe` says that a HALF_OPEN one may get one call now, as a probe. `p95_ms`, `p99_ms` and `overdue_ms`
+    are of its function's answers; None where too few are known. `room` is how many more sidestepped calls it
+    may get at once (None: any number), `static_room` the same for calls that it gets although it is known to
+    fail. `retry` says whether the engine's budget allows another try at the same provider.
+    """
+
+    state: str = "CLOSED"
+    why: str = ""
+    share: float = 1.0
+    probe: bool = False
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    overdue_ms: float | None = None
+    room: int | None = None
+    static_room: int = 1
+    retry: bool = True
+
+
+WELL = Standing()
+"""Nothing is known against it."""
+
 
 class Health(msgspec.Struct, frozen=True):
-    """Why a provider cannot be called at all, by its name; a provider that is missing here can be."""
+    """What a decision knows of the targets.
+
+    `refused` says why a provider cannot be called at all, by its name. Of a function that `functions` does
+    not know, its place's standing holds. `hedges` says whether the budget allows another hedge, `rehearse`
+    is the share of `pure` steps that go to their fallback though all is well. `reserve_share` and
+    `reserve_factor` are the settings' of the same name.
+    """
 
     refused: Mapping[str, str] = {}
+    functions: Mapping[Target, Standing] = {}
+    places: Mapping[Place, Standing] = {}
+    hedges: bool = True
+    rehearse: float = 0.0
+    reserve_share: float = 0.4
+    reserve_factor: float = 2.0
 
     def refusal(self, target: Target) -> str | None:
-        """Why this target must not be called now, in a few words; None where it may be."""
+        """Why this target cannot be called at all, in a few words; None where it can."""
         return self.refused.get(target.provider)
+
+    def of(self, target: Target) -> Standing:
+        """How a target stands."""
+        standing = self.functions.get(target)
+        return self.places.get(place_of(target), WELL) if standing is None else standing
 
 
 ALL_WELL = Health()

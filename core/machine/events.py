@@ -112,7 +112,10 @@ class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
 
 
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
-    """An attempt will be sent once this is durable. `reasons` say why this target, and why now."""
+    """An attempt will be sent once this is durable. `reasons` say why this target, and why now.
+
+    `at` is when it was decided. `role` is empty for a call of the primary, else one of ROLES.
+    """
 
     visit: str
     step_id: str
@@ -123,6 +126,22 @@ class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
     timeout_ms: int
     not_after: int
     reasons: tuple[str, ...] = ()
+    at: int = 0
+    role: str = ""
+
+
+RETRY = "retry"
+SIDESTEP = "sidestep"
+HEDGE = "hedge"
+PROBE = "probe"
+STATIC = "static"
+REHEARSAL = "rehearsal"
+
+ROLES = (RETRY, SIDESTEP, HEDGE, PROBE, STATIC, REHEARSAL)
+"""What else an attempt can be than a call of the primary: the engine's own retry there; a call of a fallback;
+a second call beside one that takes long; one that finds out whether a target is well again; a call of a
+target that is known to fail, because nothing else is left; one of a fallback on a healthy day, for practice.
+"""
 
 
 class AttemptSucceeded(Event, frozen=True, kw_only=True, tag="ATTEMPT_SUCCEEDED"):
