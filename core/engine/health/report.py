@@ -1,4 +1,4 @@
-"""What a board shows of the providers, as values. Times are Unix epoch milliseconds, durations milliseconds."""
+"""What a board shows of the providers, as values. Times are Unix epoch milliseconds."""
 
 import msgspec
 
