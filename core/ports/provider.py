@@ -62,3 +62,13 @@ class Provider(Protocol):
         Cancelling it closes its connection. Whoever cancels must take the attempt as MAYBE executed.
         """
         ...
+
+    async def probe(self, target: Target, timeout_ms: int) -> Outcome:
+        """Whether `target` can be reached, by the cheapest thing of its vendor that shows it.
+
+        It never runs the function (so `executed` is always NO, where `ok` too), always makes a connection of
+        its own, ends within `timeout_ms`, never retries and never raises. `ok` proves no more than the vendor
+        lets it: at some, that there is a front end that takes connections. What a failure says (`scope`,
+        `signal`) is what the same failure of a call says.
+        """
+        ...

@@ -27,6 +27,8 @@ from core.ports.provider import Call
 
 _OPEN_SECONDS = 5.0
 _SKEW_SECONDS = 60.0
+_NOTHING = b"{}"
+_NO_CREDENTIALS = "AWS: no credentials were found by boto3's chain"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -118,11 +120,9 @@ class AwsProvider(WireProvider[_Route]):
         return None
 
     async def _request(self, call: Call, route: _Route, content: bytes) -> Request | Outcome:
-        signer = self._fixed
-        if signer is None and self._fresh is not None:
-            signer = self._fresh.current or await self._fresh.get(call.timeout_ms / 1000)
+        signer = await self._signer(call.timeout_ms)
         if signer is None:
-            return outcomes.no_credentials("AWS: no credentials were found by boto3's chain")
+            return outcomes.no_credentials(_NO_CREDENTIALS)
         context = {
             "custom": {
                 "idempotency-key": call.idempotency_key,
@@ -144,6 +144,38 @@ class AwsProvider(WireProvider[_Route]):
         )
         secrets = (signer.keys.token,) if signer.keys.token else ()
         return Request(route.url, headers, secrets, signer)
+
+    async def _signer(self, timeout_ms: int) -> Signer | None:
+        if self._fixed is not None or self._fresh is None:
+            return self._fixed
+        return self._fresh.current or await self._fresh.get(timeout_ms / 1000)
+
+    async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
+        """Invoke as a dry run: Lambda checks name, parameters and rights, answers 204, and runs nothing.
+
+        Signed as a call is, so it also shows whether the credentials are good, and refreshes bad ones.
+        """
+        started = time.monotonic()
+        signer = await self._signer(timeout_ms)
+        left_ms = timeout_ms - int((time.monotonic() - started) * 1000)
+        if signer is None or left_ms <= 0:
+            return outcomes.no_credentials(_NO_CREDENTIALS)
+        headers = plain_headers()
+        headers.update(
+            signer.headers(
+                region=route.region,
+                host=route.host,
+                path=route.path,
+                extra=(),
+                late=(("x-amz-invocation-type", "DryRun"),),
+                body=_NOTHING,
+                now=self._clock() + self._skew,
+            )
+        )
+        secrets = (signer.keys.token,) if signer.keys.token else ()
+        request = Request(route.url, headers, secrets, signer)
+        reply = await self._client.post(request.url, headers, _NOTHING, timeout_ms=left_ms, fresh=True)
+        return reply if isinstance(reply, Outcome) else self._classify(reply, request, route)
 
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all
         outcome = classify(reply, request.secrets)

@@ -43,18 +43,20 @@ class Signer:
         host: str,
         path: str,
         extra: tuple[tuple[str, str], ...],
+        late: tuple[tuple[str, str], ...] = (),
         body: bytes,
         now: float,
     ) -> dict[str, str]:
-        """The headers that carry the signature: those in `extra`, `X-Amz-Date`, the session token, and
-        `Authorization`.
+        """The headers that carry the signature: those in `extra` and `late`, `X-Amz-Date`, the session token,
+        and `Authorization`.
 
         `path` is canonical. `extra` are headers to sign: lower-case names that sort after `host` and before
-        `x-amz-date`, in order, and values without runs of white space.
+        `x-amz-date`, in order, and values without runs of white space. Those in `late` sort between
+        `x-amz-date` and `x-amz-security-token`.
         """
         stamp = self._timestamp(now)
         day = stamp[:8]
-        signed = [("host", host), *extra, ("x-amz-date", stamp)]
+        signed = [("host", host), *extra, ("x-amz-date", stamp), *late]
         if self.keys.token:
             signed.append(("x-amz-security-token", self.keys.token))
         names = ";".join([name for name, _ in signed])

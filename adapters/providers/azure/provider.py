@@ -9,17 +9,18 @@ import msgspec
 from yarl import URL
 
 from adapters.providers.azure.config import AzureConfig
-from adapters.providers.azure.errors import ROWS
+from adapters.providers.azure.errors import APP_STOPPED, ROWS
 from adapters.providers.azure.tokens import EntraTokens
 from adapters.providers.wire import outcomes, platform
 from adapters.providers.wire.fresh import Fresh
-from adapters.providers.wire.metadata import metadata_headers
+from adapters.providers.wire.metadata import metadata_headers, plain_headers
 from adapters.providers.wire.origins import BadUrl, Location, parse_base
 from adapters.providers.wire.provider import Request, WireProvider
-from adapters.providers.wire.reply import Reply
+from adapters.providers.wire.reply import FIRST_SERVER_ERROR, Reply
 from adapters.providers.wire.resolver import Lookup, system_lookup
+from adapters.providers.wire.rows import first_match
 from core.errors import ConfigurationError
-from core.failover.outcome import Outcome, Scope
+from core.failover.outcome import Outcome, Scope, succeeded
 from core.graph.model import Target
 from core.ports.provider import Call
 
@@ -34,6 +35,7 @@ _MAX_ROUTE = 256
 @dataclass(frozen=True, slots=True)
 class _Route:
     url: URL
+    root: URL
     key: str | None = field(repr=False)
 
 
@@ -100,7 +102,8 @@ class AzureProvider(WireProvider[_Route]):
         url = URL(f"{base.origin}{base.path}{prefix}/{name}", encoded=True)
         keys = self._config.function_keys
         key = keys.get(f"{target.region}/{name}") or keys.get(name) or self._config.function_key
-        return _Route(url, key)
+        root = URL(f"{base.origin}{base.path}/", encoded=True)
+        return _Route(url, root, key)
 
     async def _request(self, call: Call, route: _Route, content: bytes) -> Request | Outcome:  # noqa: ARG002  nothing is signed
         headers = metadata_headers(call)
@@ -115,6 +118,19 @@ class AzureProvider(WireProvider[_Route]):
             return outcomes.no_credentials("AZURE: no Entra token could be fetched")
         headers["Authorization"] = f"Bearer {token}"
         return Request(route.url, headers, (*secrets, token), token)
+
+    async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
+        """GET the function app's root page, which the host answers itself: functions live under the prefix.
+
+        Any answer below 500 shows that the app's front end and host are there, except that of an app that
+        its owner stopped. Neither key nor token is sent: the page needs none.
+        """
+        reply = await self._client.get(route.root, plain_headers(), timeout_ms=timeout_ms)
+        if isinstance(reply, Outcome):
+            return reply
+        if reply.status < FIRST_SERVER_ERROR and not APP_STOPPED.means(reply):
+            return succeeded(None)
+        return first_match(ROWS, reply).outcome(reply, ())
 
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all
         outcome = platform.classify(reply, ROWS, request.secrets)

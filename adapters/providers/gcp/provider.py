@@ -218,6 +218,14 @@ class GcpProvider(WireProvider[_Route]):
         headers["Authorization"] = f"Bearer {token}"
         return Request(place.url, headers, (token,), (fresh, token))
 
+    async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
+        """A connection, resolved, checked and encrypted as a call's, and closed unused.
+
+        No request: Google's front end hands every path and method of a function's host to the
+        function, and has no dry run. So this shows that the front end is there, and no more.
+        """
+        return await self._client.connect(self._present(route).url, timeout_ms=timeout_ms)
+
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:
         outcome = classify(reply, request.secrets)
         if outcome.scope is Scope.CREDENTIALS and request.credential is not None:

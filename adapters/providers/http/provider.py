@@ -117,6 +117,13 @@ class HttpProvider(WireProvider[_Route]):
             headers.update(route.headers)
         return Request(route.url, headers, route.secrets)
 
+    async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
+        """A connection, resolved, checked and encrypted as a call's, and closed unused.
+
+        No request: whatever is asked of a service by URL, with any method, may run it.
+        """
+        return await self._client.connect(route.url, timeout_ms=timeout_ms)
+
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all
         return platform.classify(reply, ROWS, request.secrets)
 

@@ -1,4 +1,4 @@
-"""One guarded, pooled HTTP client a provider. It sends a POST once and never raises for what the network did.
+"""One guarded, pooled HTTP client a provider. It sends once and never raises for what the network did.
 
 No redirects, no cookies, no proxies from the environment, no decompression (a compressed answer is asked
 against and not unpacked, so a small body cannot unfold into a large one), no retries: aiohttp sends a request
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
 from adapters.providers.wire import outcomes
@@ -20,7 +21,7 @@ from adapters.providers.wire.payload import RequestBody
 from adapters.providers.wire.reply import Broken, Reply
 from adapters.providers.wire.resolver import GuardedResolver, Lookup, system_lookup
 from core.engine.patience import Patience
-from core.failover.outcome import Outcome
+from core.failover.outcome import Outcome, succeeded
 
 _READ_BUFFER = 256 * 1024
 _MANY_TIMEOUTS = 4096
@@ -99,14 +100,57 @@ class WireClient:
         Raises only CancelledError, where the calling task was cancelled; its connection is closed then.
         """
         session = self._fresh if fresh else self._pooled
+        return await self._send(session, hdrs.METH_POST, url, headers, content, timeout_ms)
+
+    async def get(self, url: URL, headers: Mapping[str, str], *, timeout_ms: int) -> Reply | Outcome:
+        """Send one GET, once: over a connection of its own, because on a kept one aiohttp would send it a
+        second time where the first was lost. Else as `post`.
+        """
+        return await self._send(self._fresh, hdrs.METH_GET, url, headers, b"", timeout_ms)
+
+    async def connect(self, url: URL, *, timeout_ms: int) -> Outcome:
+        """Open a connection as a call to `url` would (name, addresses, TCP, TLS), and close it unused.
+
+        Success, or what a call would have ended in. Raises only CancelledError.
+        """
+        session = self._fresh
+        if session is None or session.connector is None:
+            return outcomes.closed()
+        try:
+            async with Patience(timeout_ms / 1000):
+                request = aiohttp.ClientRequest(
+                    hdrs.METH_HEAD, url, loop=asyncio.get_running_loop(), session=session
+                )
+                connection = await session.connector.connect(request, [], self._timeout(timeout_ms))
+                connection.close()
+                return succeeded(None)
+        except asyncio.CancelledError as problem:
+            return self._when_cancelled(problem, written=False)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as problem:
+            return outcomes.from_exception(problem, written=False)
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession | None,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        content: bytes,
+        timeout_ms: int,
+    ) -> Reply | Outcome:
         if session is None:
             return outcomes.closed()
         body = RequestBody(content)
         response: aiohttp.ClientResponse | None = None
         try:
             async with Patience(timeout_ms / 1000):
-                response = await session.post(
-                    url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(timeout_ms)
+                response = await session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=self._timeout(timeout_ms),
                 )
                 return await self._read(response)
         except asyncio.CancelledError as problem:

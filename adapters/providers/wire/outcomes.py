@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
@@ -84,6 +85,18 @@ def no_credentials(sentence: str, *, retry_here: bool = False) -> Outcome:
 def closed() -> Outcome:
     """The provider is not open, or was closed while the call waited for a connection; nothing was sent."""
     return _unreached("provider-closed", "the provider's connections are closed in this process")
+
+
+def of_probe(outcome: Outcome) -> Outcome:
+    """What the end of a probe proves: the same but for the execution, because a probe runs nothing.
+
+    Words that say that something may have run are left out.
+    """
+    cause = outcome.cause
+    if not outcome.ok and outcome.executed is not Executed.NO:
+        status = "" if outcome.status is None else f" (status {outcome.status})"
+        cause = f"a probe, which runs no function, ended in {outcome.signal}{status}"
+    return msgspec.structs.replace(outcome, executed=Executed.NO, partial=False, cause=cause, output=None)
 
 
 def from_exception(problem: Exception, *, written: bool) -> Outcome:

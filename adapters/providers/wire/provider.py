@@ -107,13 +107,18 @@ class WireProvider(Provider, ABC, Generic[R]):
             # A fault of ours. The port promises an outcome, and what is not known counts as MAYBE.
             where = call.target.function_id.partition("?")[0]  # a query can hold a key
             log.exception("%s: a call of %s ended in an internal error", self.name, where)
-            return Outcome(
-                executed=Executed.MAYBE if written else Executed.NO,
-                scope=Scope.PROVIDER,
-                signal="adapter-fault",
-                error="Sidestep.InternalError",
-                cause="an internal error of the provider's adapter; the server's log has it",
-            )
+            return _fault(Executed.MAYBE if written else Executed.NO)
+
+    async def probe(self, target: Target, timeout_ms: int) -> Outcome:
+        """Whether `target` can be reached; runs no function. Raises only CancelledError."""
+        route = self._routed(target)
+        if isinstance(route, str):
+            return outcomes.refused(route)
+        try:
+            return outcomes.of_probe(await self._probe(route, timeout_ms))
+        except Exception:
+            log.exception("%s: a probe ended in an internal error", self.name)
+            return outcomes.of_probe(_fault(Executed.NO))
 
     def _routed(self, target: Target) -> R | str:
         route = self._routes.get(target)
@@ -151,3 +156,17 @@ class WireProvider(Provider, ABC, Generic[R]):
     @abstractmethod
     def _classify(self, reply: Reply, request: Request, route: R) -> Outcome:
         """What an answer means."""
+
+    @abstractmethod
+    async def _probe(self, route: R, timeout_ms: int) -> Outcome:
+        """The cheapest thing that shows whether the target can be reached, and that runs no function."""
+
+
+def _fault(executed: Executed) -> Outcome:
+    return Outcome(
+        executed=executed,
+        scope=Scope.PROVIDER,
+        signal="adapter-fault",
+        error="Sidestep.InternalError",
+        cause="an internal error of the provider's adapter; the server's log has it",
+    )
