@@ -21,7 +21,7 @@ from core.engine.inbox import heard
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
 from core.errors import NotOwner, SidestepError, StoreFull, StoreUnavailable
-from core.graph.model import TaskStep
+from core.graph.model import Target, TaskStep
 from core.machine import events as ev
 from core.machine import snapshot
 from core.machine.decide import Abort, Command, Decision, Rules, decide
@@ -122,13 +122,13 @@ class Driver:
         messages = loaded.inbox
         while True:
             await self._hold_lease()
-            state, events, commands, wake_at = self._step(state, facts, messages)
-            idle = state.in_flight == 0
+            state, events, commands, wake_at, queued = self._step(state, facts, messages)
+            # What waits for room at a target is kept in hand: a turn may come at any moment.
+            idle = state.in_flight == 0 and not queued
             self.releasing = idle
             committed = await self._commit(state, events, messages, idle, wake_at)
             for event in events:
-                if isinstance(event, ev.FailedOver):
-                    self._board.sidestepped(event.from_target, event.to_target)
+                self._tell_board(event, state)
             if committed is not None and committed.released:
                 await self._keep_snapshot(state)
                 return
@@ -141,7 +141,7 @@ class Driver:
             await self._keep_snapshot(state)
             messages = ()
             if committed is None or not committed.inbox:
-                facts, rung = await self._await_news(None if self.draining else wake_at)
+                facts, rung = await self._await_news(None if self.draining else wake_at, queued)
             else:
                 facts, rung = [], True
             if rung:
@@ -161,8 +161,11 @@ class Driver:
 
     def _step(
         self, state: State, facts: Sequence[ev.AnyEvent | _Answer], messages: tuple[Message, ...]
-    ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None]:
-        """Fold what has come in, then decide. A draining driver starts nothing new."""
+    ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None, tuple[Target, ...]]:
+        """Fold what has come in, then decide, and tell the board at once what that takes of its budgets.
+
+        A draining driver starts nothing new.
+        """
         events: list[ev.AnyEvent] = []
         now = self._clock.now_ms()
         for news in facts:
@@ -182,7 +185,23 @@ class Driver:
             self._rules,
             stopping=self.draining,
         )
-        return decision.state, [*events, *decision.events], decision.commands, decision.wake_at
+        for command in decision.commands:
+            if isinstance(command, Send):
+                self._board.decided(command.started)
+        events += decision.events
+        return decision.state, events, decision.commands, decision.wake_at, decision.queued
+
+    def _tell_board(self, event: ev.AnyEvent, state: State) -> None:
+        """What the journal now says of targets, for the counts that people see."""
+        match event:
+            case ev.FailedOver():
+                self._board.sidestepped(event.from_target, event.to_target)
+            case ev.StepParked():
+                step, visit = state.workflow.steps[event.step_id], state.visits.get(event.visit)
+                if isinstance(step, TaskStep) and visit is not None:
+                    self._board.parked(step.targets[visit.target])
+            case _:
+                pass
 
     async def _commit(
         self,
@@ -252,14 +271,21 @@ class Driver:
         self._calls.pop(key, None)
         self._mailbox.put_nowait(_Answer(fact, self._clock.now_ms()))
 
-    async def _await_news(self, wake_at: int | None) -> tuple[list[_Answer], bool]:
-        """Wait for an answer, a ring or the time to wake; returns the answers, and whether the bell rang."""
+    async def _await_news(
+        self, wake_at: int | None, queued: tuple[Target, ...]
+    ) -> tuple[list[_Answer], bool]:
+        """Wait for an answer, a ring, the time to wake or room at one of `queued`; returns the answers, and
+        whether the bell rang.
+        """
         timer = None if wake_at is None else asyncio.create_task(self._tick(wake_at))
+        leave = self._board.queue(queued, self._room) if queued else None
         try:
             news = [await self._mailbox.get()]
         finally:
             if timer is not None:
                 timer.cancel()
+            if leave is not None:
+                leave()
         # One commit takes what the budget allows, and the answer that passes it: many large outputs that come
         # at once must not make a commit that no store can hold.
         size = sum(map(_size, news))
@@ -267,6 +293,9 @@ class Driver:
             news.append(self._mailbox.get_nowait())
             size += _size(news[-1])
         return [one for one in news if isinstance(one, _Answer)], any(one is _RING for one in news)
+
+    def _room(self) -> None:
+        self._mailbox.put_nowait(_TICK)
 
     async def _tick(self, wake_at: int) -> None:
         await self._clock.sleep((wake_at - self._clock.now_ms()) / 1000)

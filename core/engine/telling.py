@@ -14,7 +14,10 @@ from core.machine.transitions import CANCELLED, COMPLETED, FAILED, PARKED, PENDI
 
 
 class AttemptView(msgspec.Struct, kw_only=True, rename="camel"):
-    """One call of one target. `executed` and `scope` are None while it is under way."""
+    """One call of one target. `executed` and `scope` are None while it is under way.
+
+    `role` is empty for a call of the primary, else one of core.failover.roles.
+    """
 
     attempt: int
     round: int
@@ -24,6 +27,7 @@ class AttemptView(msgspec.Struct, kw_only=True, rename="camel"):
     idempotency_key: str
     started_at: str
     reasons: list[str]
+    role: str
     status: str = "RUNNING"
     ended_at: str | None = None
     duration_ms: float | None = None
@@ -118,6 +122,7 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
                     idempotency_key=event.key,
                     started_at=at,
                     reasons=list(event.reasons),
+                    role=event.role,
                 )
             )
         case ev.AttemptSucceeded():

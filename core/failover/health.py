@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
+from core.failover.roles import HEDGE, PROBE, STATIC
 from core.graph.model import Target
 
 DRAINED = "DRAINED"
@@ -56,8 +58,9 @@ class Health(msgspec.Struct, frozen=True):
 
     `refused` says why a provider cannot be called at all, by its name. Of a function that `functions` does
     not know, its place's standing holds. `hedges` says whether the budget allows another hedge, `rehearse`
-    is the share of `pure` steps that go to their fallback though all is well. `reserve_share` and
-    `reserve_factor` are the settings' of the same name.
+    is the share of `pure` steps that go to their fallback though all is well. `spent` holds the standings
+    that calls decided in the same breath have changed. `reserve_share` and `reserve_factor` are the settings'
+    of the same name.
     """
 
     refused: Mapping[str, str] = {}
@@ -65,6 +68,7 @@ class Health(msgspec.Struct, frozen=True):
     places: Mapping[Place, Standing] = {}
     hedges: bool = True
     rehearse: float = 0.0
+    spent: Mapping[Target, Standing] = {}
     reserve_share: float = 0.4
     reserve_factor: float = 2.0
 
@@ -74,8 +78,27 @@ class Health(msgspec.Struct, frozen=True):
 
     def of(self, target: Target) -> Standing:
         """How a target stands."""
-        standing = self.functions.get(target)
+        standing = self.spent.get(target) or self.functions.get(target)
         return self.places.get(place_of(target), WELL) if standing is None else standing
+
+    def after(self, target: Target, role: str) -> "Health":
+        """What is left for further calls of the same decision once one of `target` in `role` is decided.
+
+        A probe's permit and room are gone; whether the hedge budget bears a second one is not known, so it is
+        taken as spent.
+        """
+        standing = self.of(target)
+        limited = standing.room is not None or role in {PROBE, STATIC}
+        if not limited and role != HEDGE:
+            return self
+        left = replace(
+            standing,
+            probe=False,
+            room=standing.room - 1 if standing.room is not None and role else standing.room,
+            static_room=standing.static_room - (role == STATIC),
+        )
+        spent = {**self.spent, target: left} if limited else self.spent
+        return replace(self, spent=spent, hedges=self.hedges and role != HEDGE)
 
 
 ALL_WELL = Health()

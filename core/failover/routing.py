@@ -1,10 +1,12 @@
 """Which call comes next after an attempt, and why. Pure.
 
-The order of the questions is the policy, and stands once, in `route`:
+Which target a call goes to is choosing.py's; here is what an outcome leads to. The order of the questions is
+the policy, and stands once, in `route`:
 
 1. Nothing executed (`NO`). A caller's error fails the step: no other cloud would take the request. Otherwise
    the provider may have asked for one more try here (throttled, short conflict, expired token); then the
    next target, at once, whatever the step's effects are; without one, one more try here after a moment.
+   The engine's own tries at the same target need room in the retry budget, and a target that nobody suspects.
 2. Ambiguous (it may have run, or its answer was lost). The step settles it: `onAmbiguous` is `park`, `fail`,
    or `failover`, and then the same round goes on at the next target, or, where only our own process died, at
    the same one. A step that is `atMostOnce` is never called again.
@@ -19,9 +21,12 @@ Every answer carries its reason in words: it goes into the journal.
 
 import msgspec
 
+from core.failover.breaker import Phase
+from core.failover.choosing import Chosen, Full, Nowhere, choose, others
 from core.failover.entropy import uniform
 from core.failover.health import Health
 from core.failover.outcome import Executed, Outcome, Scope
+from core.failover.roles import RETRY, STATIC
 from core.graph.model import ANY_ERROR, RetryPolicy, TaskStep
 
 RETRY_HERE_LOW_MS = 50
@@ -38,9 +43,10 @@ INTERRUPTIONS = 10
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where a visit stands: its target, how often it was tried there, its round and used retries.
 
-    `doubt` says that an attempt of this round may have run without our knowing, `interruptions` how many
-    owners in a row ended with the visit's attempt open. `deadline_at` and `now` are Unix epoch milliseconds;
-    `label` names the visit for the draw of delays.
+    `tried` are the targets that the visit has called since its last retry, `doubt` says that an attempt of
+    this round may have run without our knowing, `interruptions` how many owners in a row ended with the
+    visit's attempt open. `deadline_at` and `now` are Unix epoch milliseconds; `label` names the visit for
+    draws.
     """
 
     target: int
@@ -50,14 +56,16 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: int
     now: int
     label: str
+    tried: tuple[int, ...] = ()
     doubt: bool = False
     interruptions: int = 0
 
 
 class Sidestep(msgspec.Struct, frozen=True):
-    """Go to the target number `target`, at once."""
+    """Go to the target number `target`, at once, in `role`."""
 
     target: int
+    role: str
     reason: str
 
 
@@ -69,6 +77,14 @@ class Retry(msgspec.Struct, frozen=True):
     round: int
     reason: str
     policy: int | None = None
+    role: str = ""
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Wait for room at one of these targets, then ask again."""
+
+    targets: tuple[int, ...]
+    reason: str
 
 
 class Park(msgspec.Struct, frozen=True):
@@ -84,46 +100,44 @@ class Fail(msgspec.Struct, frozen=True):
     cause: str
 
 
-Verdict = Sidestep | Retry | Park | Fail
+Verdict = Sidestep | Retry | Wait | Park | Fail
 
 
-def first_target(step: TaskStep, health: Health, start: int = 0) -> tuple[int | None, tuple[str, ...]]:
-    """The first usable target from number `start` on (None: none is), and why others were passed over."""
-    passed: list[str] = []
-    for index in range(start, len(step.targets)):
-        refusal = health.refusal(step.targets[index])
-        if refusal is None:
-            return index, tuple(passed)
-        passed.append(f"{step.targets[index]}: {refusal}")
-    return None, tuple(passed)
+class _Ask(msgspec.Struct, frozen=True):
+    """One question of `route`, handed on."""
+
+    step: TaskStep
+    at: Position
+    outcome: Outcome
+    health: Health
+    entropy: int
 
 
 def route(step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int) -> Verdict:
     """What follows a failed attempt. `outcome.ok` must be False."""
+    ask = _Ask(step, at, outcome, health, entropy)
     what = _told(outcome)
     if outcome.executed is Executed.NO:
         if outcome.scope is Scope.CALLER:
             return Fail(outcome.error, outcome.cause)
-        here = _retry_here(step, at, outcome, health, entropy)
-        return here or _elsewhere(step, at, outcome, health, entropy, f"{what}; it did not run")
+        return _retry_here(ask) or _elsewhere(ask, f"{what}; it did not run")
     if outcome.ambiguous:
-        return _settle(step, at, outcome, health, entropy)
+        return _settle(ask)
     if step.effects == "atMostOnce":
         return Fail(outcome.error, outcome.cause)
     if step.failover_on_function_error:
-        return _elsewhere(
-            step, at, outcome, health, entropy, f"{what}; the step fails over on function errors"
-        )
-    return _again(step, at, outcome, health, entropy)
+        return _elsewhere(ask, f"{what}; the step fails over on function errors")
+    return _again(ask)
 
 
-def _settle(step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int) -> Verdict:
+def _settle(ask: _Ask) -> Verdict:
+    step, at, outcome = ask.step, ask.at, ask.outcome
     what = f"{_told(outcome)}; it may have run"
     # A definition cannot ask an atMostOnce step to fail over; a journal of long ago still must not.
     wish = "park" if step.effects == "atMostOnce" and step.on_ambiguous == "failover" else step.on_ambiguous
     match wish:
         case "park":
-            return Park(f"{what}, and the step is {step.effects}")
+            return Park(f"{what}, and the step is {step.effects}{_known(ask)}")
         case "fail":
             return Fail(outcome.error, outcome.cause)
         case _:
@@ -132,56 +146,83 @@ def _settle(step: TaskStep, at: Position, outcome: Outcome, health: Health, entr
         return Park(
             f"{at.interruptions} workers in a row ended with this call open: it may be what ends them"
         )
-    if outcome.signal == "interrupted" and health.refusal(step.targets[at.target]) is None:
-        return Retry(at.target, 0, at.round, reason)
-    return _elsewhere(step, at, outcome, health, entropy, reason)
+    if outcome.signal == "interrupted":
+        here = choose(step, (at.target,), ask.health, ask.entropy, at.label)
+        if isinstance(here, Chosen) and here.role != STATIC:
+            return Retry(at.target, 0, at.round, reason)
+    return _elsewhere(ask, reason)
 
 
-def _retry_here(step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int) -> Retry | None:
-    if not outcome.retry_here or at.tries_here > 1:
+def _retry_here(ask: _Ask) -> Retry | None:
+    step, at, outcome = ask.step, ask.at, ask.outcome
+    standing = ask.health.of(step.targets[at.target])
+    if not outcome.retry_here or at.tries_here > 1 or not standing.retry:
         return None
     asked = outcome.retry_after_ms
-    other, _ = first_target(step, health, at.target + 1)
-    if asked is not None and asked > RETRY_AFTER_CAP_MS and other is not None:
-        return None
-    delay = asked if asked is not None else _soon_ms(at, entropy)
+    if _other_is_well(ask):
+        if asked is not None and asked > RETRY_AFTER_CAP_MS:
+            return None
+        if standing.state not in {Phase.CLOSED.value, "FORCED_CLOSED"}:
+            return None
+    delay = asked if asked is not None else _soon_ms(at, ask.entropy)
     if at.now + delay >= at.deadline_at:
         return None
-    return Retry(at.target, delay, at.round, f"{_told(outcome)}; one more try at the same target")
+    reason = f"{_told(outcome)}; one more try at the same target"
+    return Retry(at.target, delay, at.round, reason, role=RETRY)
 
 
-def _elsewhere(
-    step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int, reason: str
-) -> Verdict:
-    other, passed = first_target(step, health, at.target + 1)
-    if other is None:
-        return _once_more(at, outcome, entropy) or _again(step, at, outcome, health, entropy)
-    return Sidestep(other, "; ".join((reason, *(f"passed over {one}" for one in passed))))
+def _other_is_well(ask: _Ask) -> bool:
+    order = others(ask.step, ask.at.target, ask.at.tried)
+    other = choose(ask.step, order, ask.health, ask.entropy, ask.at.label)
+    return isinstance(other, Chosen) and other.role != STATIC
 
 
-def _once_more(at: Position, outcome: Outcome, entropy: int) -> Retry | None:
+def _elsewhere(ask: _Ask, reason: str) -> Verdict:
+    step, at = ask.step, ask.at
+    choice = choose(step, others(step, at.target, at.tried), ask.health, ask.entropy, at.label)
+    reason = f"{reason}{_known(ask)}"
+    match choice:
+        case Chosen():
+            return Sidestep(choice.target, choice.role, "; ".join((reason, *choice.reasons)))
+        case Full():
+            return Wait(choice.targets, "; ".join((reason, *choice.reasons)))
+        case Nowhere():
+            return _once_more(ask) or _again(ask)
+
+
+def _known(ask: _Ask) -> str:
+    """What the breakers say of the target that failed, as a clause; empty while they say nothing."""
+    standing = ask.health.of(ask.step.targets[ask.at.target])
+    return f"; {standing.why}" if standing.why and standing.state != Phase.CLOSED.value else ""
+
+
+def _once_more(ask: _Ask) -> Retry | None:
     """One more try where a provider took nothing and there is nowhere else to go."""
-    delay = _soon_ms(at, entropy)
+    at, outcome = ask.at, ask.outcome
+    delay = _soon_ms(at, ask.entropy)
     passing = outcome.executed is Executed.NO and outcome.scope is Scope.PROVIDER
-    if not passing or at.tries_here > 1 or at.now + delay >= at.deadline_at:
+    allowed = ask.health.of(ask.step.targets[at.target]).retry
+    if not passing or not allowed or at.tries_here > 1 or at.now + delay >= at.deadline_at:
         return None
-    return Retry(at.target, delay, at.round, f"{_told(outcome)}; one more try, there is no other target")
+    reason = f"{_told(outcome)}; one more try, there is no other target"
+    return Retry(at.target, delay, at.round, reason, role=RETRY)
 
 
 def _soon_ms(at: Position, entropy: int) -> int:
     return RETRY_HERE_LOW_MS + int((RETRY_HERE_HIGH_MS - RETRY_HERE_LOW_MS) * uniform(entropy, at.label))
 
 
-def _again(step: TaskStep, at: Position, outcome: Outcome, health: Health, entropy: int) -> Verdict:
+def _again(ask: _Ask) -> Verdict:
     """The step's own retries, or the end."""
+    step, at, outcome = ask.step, ask.at, ask.outcome
     for index, policy in enumerate(step.retries):
         if not matches(policy.errors, outcome.error):
             continue
         used = at.retries[index] if at.retries else 0
-        first, _ = first_target(step, health)
+        first = _first_callable(ask)
         if used >= policy.max_attempts or first is None:
             break
-        delay = _delay_ms(policy, used, uniform(entropy, at.label))
+        delay = _delay_ms(policy, used, uniform(ask.entropy, at.label))
         if at.now + delay >= at.deadline_at:
             return Fail(
                 outcome.error, f"{outcome.cause} (the step's deadline leaves no time for a retry)".strip()
@@ -190,6 +231,12 @@ def _again(step: TaskStep, at: Position, outcome: Outcome, health: Health, entro
         reason = f"{_told(outcome)}; retry {used + 1} of {policy.max_attempts}"
         return Retry(first, delay, round_, reason, index)
     return Fail(outcome.error, outcome.cause)
+
+
+def _first_callable(ask: _Ask) -> int | None:
+    """Where a retry of the step's own begins; which target it calls is chosen when it is due."""
+    targets = enumerate(ask.step.targets)
+    return next((index for index, target in targets if ask.health.refusal(target) is None), None)
 
 
 def _delay_ms(policy: RetryPolicy, used: int, draw: float) -> int:

@@ -105,6 +105,14 @@ class Fields:
             return float(value)
         return None
 
+    def flag(self, name: str) -> bool:
+        """True or false; absent and null count as false."""
+        value = self.raw(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self._wrong_type(name, value, "true or false")
+        return False
+
     def one_of(self, name: str, options: Collection[str], code: str, *, required: str = "") -> str | None:
         """One of `options`; another string is a problem of this `code` with a suggestion."""
         value = self.raw(name)

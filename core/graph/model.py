@@ -101,6 +101,7 @@ class ChoiceRule(msgspec.Struct, frozen=True):
 class TaskStep(msgspec.Struct, frozen=True, kw_only=True, tag="TASK"):
     """Call a function: `targets[0]` is the primary, the rest are its fallbacks in order.
 
+    With `hedge`, a call that takes longer than most gets a second one beside it, at a fallback: `pure` only.
     `timeout_ms` bounds one attempt, `deadline_ms` the whole visit with its retries and sidesteps.
     """
 
@@ -109,6 +110,7 @@ class TaskStep(msgspec.Struct, frozen=True, kw_only=True, tag="TASK"):
     effects: Effects = "idempotent"
     on_ambiguous: OnAmbiguous = "failover"
     failover_on_function_error: bool = False
+    hedge: bool = False
     retries: tuple[RetryPolicy, ...] = ()
     timeout_ms: int = 30_000
     deadline_ms: int = 31_000

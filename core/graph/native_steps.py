@@ -115,6 +115,21 @@ def _task(fields: Fields, name: str, references: list[Reference]) -> TaskStep:
             "'atMostOnce' forbids a failover after the function's own error: it has run.",
             "Remove 'failoverOn', or declare other effects.",
         )
+    hedge = fields.flag("hedge")
+    if hedge and effects != "pure":
+        fields.wrong(
+            "hedge",
+            "contradiction",
+            f"'hedge' calls a second function beside the first, and the step is {effects}: both could run.",
+            'Declare "effects": "pure" if it may, or remove \'hedge\'.',
+        )
+    elif hedge and len(targets) == 1:
+        fields.wrong(
+            "hedge",
+            "contradiction",
+            "'hedge' needs a fallback, at which the second call goes out.",
+            "Name a 'fallbackProvider' or 'fallbacks', or remove 'hedge'.",
+        )
     retries = read_retries(fields)
     times = read_times(fields, len(targets), retries)
     catch, caught = read_catchers(fields)
@@ -140,6 +155,7 @@ def _task(fields: Fields, name: str, references: list[Reference]) -> TaskStep:
         effects=effects,
         on_ambiguous=cast("OnAmbiguous", settle or ("park" if once else "failover")),
         failover_on_function_error=on_function_error,
+        hedge=hedge,
         retries=retries,
         timeout_ms=times.timeout_ms,
         deadline_ms=times.deadline_ms,

@@ -8,6 +8,7 @@ perform, after the events are durable, is in `commands`.
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from core.data.conditions import holds
 from core.failover.health import ALL_WELL, Health
@@ -18,13 +19,15 @@ from core.graph.model import (
     ParallelStep,
     PassStep,
     SucceedStep,
+    Target,
     TaskStep,
     WaitStep,
 )
 from core.machine import events as ev
 from core.machine.evolve import evolve
+from core.machine.hedging import look
 from core.machine.state import Failure, State, Visit
-from core.machine.tasks import Send, first_attempt, next_attempt, put_off
+from core.machine.tasks import Moment, Plan, Send, first_attempt, next_attempt, put_off
 from core.machine.transitions import PARKED, PAUSED, PENDING
 
 
@@ -56,12 +59,15 @@ class Decision(msgspec.Struct, frozen=True):
     """`events` to append, the `state` after them, `commands` to perform once they are durable.
 
     `wake_at` is when to decide again if nothing happens before (Unix epoch, milliseconds; None: never).
+    `queued` are the targets at one of which something waits for room: whoever drives the execution keeps it,
+    and decides again when there may be some.
     """
 
     state: State
     events: tuple[ev.AnyEvent, ...]
     commands: tuple[Command, ...]
     wake_at: int | None
+    queued: tuple[Target, ...] = ()
 
 
 def decide(
@@ -80,7 +86,8 @@ def decide(
     """
     run = _Run(state, now, health, entropy, rules, stopping=stopping)
     run.go()
-    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at())
+    queued = tuple(dict.fromkeys(target for targets in run.queued.values() for target in targets))
+    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at(), queued)
 
 
 class _Run:
@@ -95,6 +102,9 @@ class _Run:
         self.entropy = entropy
         self.rules = rules
         self.stopping = stopping
+        self.at = Moment(now, health, entropy, rules.skew_ms)
+        self.queued: dict[str, tuple[Target, ...]] = {}
+        self.looks: list[int] = []
         self.events: list[ev.AnyEvent] = []
         self.commands: list[Command] = []
 
@@ -106,7 +116,12 @@ class _Run:
         state = self.state
         if state.terminal or state.status in {PARKED, PAUSED}:
             return None
-        times = list(state.waiting.values())
+        times = [*state.waiting.values(), *self.looks]
+        times.extend(
+            visit.deadline_at
+            for visit in map(state.visits.get, self.queued)
+            if visit is not None and visit.deadline_at is not None
+        )
         if state.deadline_at is not None and not state.parked:
             times.append(state.deadline_at)
         return min(times, default=None)
@@ -137,13 +152,20 @@ class _Run:
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
                 self.visit(path)
-        while self.state.ready and not self.state.terminal:
-            for path in sorted(self.state.ready):
+        while not self.state.terminal:
+            # What waits for room was asked already, and is asked again when there may be some.
+            ready = sorted(path for path in self.state.ready if path not in self.queued)
+            if not ready:
+                break
+            for path in ready:
                 if self.state.visits_total > self.state.visit_budget:
                     self.run_away()
                     return
                 if path in self.state.ready:
                     self.visit(path)
+        if not self.stopping:
+            for path in sorted(self.state.watched):
+                self.hedge(path)
         self.finish()
 
     def finish(self) -> None:
@@ -156,7 +178,7 @@ class _Run:
             )
         elif state.root_ended:
             self.emit(ev.WorkflowCompleted())
-        elif state.parked and not state.in_flight and not state.waiting:
+        elif state.parked and not (state.in_flight or state.waiting or self.queued):
             self.emit(ev.WorkflowParked())
 
     def settle(self) -> None:
@@ -221,12 +243,14 @@ class _Run:
 
     def task(self, visit: Visit, step: TaskStep) -> None:
         """Act on the last attempt's outcome, or start the first attempt, or the one that was waited for."""
-        if visit.open:
+        outcome = visit.outcome
+        if outcome is not None and outcome.ok:
+            self.abandon(visit, "the other attempt answered first")
+        elif visit.open:
             return
         if visit.failure is not None:
             self.fail(visit, visit.failure)
             return
-        outcome = visit.outcome
         if outcome is not None and outcome.ok:
             if self.too_much_data():
                 cause = (
@@ -237,18 +261,16 @@ class _Run:
             self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id))
             return
         plan = (
-            first_attempt(self.state, visit, step, self.now, self.health, self.rules.skew_ms)
+            first_attempt(self.state, visit, step, self.at)
             if outcome is None
-            else next_attempt(
-                self.state, visit, step, outcome, self.now, self.health, self.entropy, self.rules.skew_ms
-            )
+            else next_attempt(self.state, visit, step, outcome, self.at)
         )
         if self.stopping:
-            plan = put_off(plan, step, self.now)
-        for event in plan.events:
-            self.emit(event)
-        if plan.send is not None:
-            self.commands.append(plan.send)
+            plan = put_off(plan, visit, step, self.now)
+        self.follow(plan)
+        if plan.queued and not self.stopping:
+            self.queued[visit.path] = plan.queued
+            return
         if plan.failure is not None:
             self.fail(self.state.visits[visit.path], plan.failure)
             return
@@ -256,6 +278,26 @@ class _Run:
         waits = self.state.visits[visit.path].wake_at
         if plan.send is None and waits is not None and waits <= self.now and not self.stopping:
             self.task(self.state.visits[visit.path], step)
+
+    def follow(self, plan: Plan) -> None:
+        for event in plan.events:
+            self.emit(event)
+        if plan.send is not None:
+            self.commands.append(plan.send)
+            started = plan.send.started
+            self.at = replace(self.at, health=self.at.health.after(started.target, started.role))
+
+    def hedge(self, path: str) -> None:
+        """Look whether a call that is under way wants a second one beside it."""
+        visit = self.state.visits[path]
+        step = self.state.step_of(visit)
+        if not isinstance(step, TaskStep) or visit.status == PARKED:
+            return
+        seen = look(self.state, visit, step, self.at)
+        if seen.plan is not None:
+            self.follow(seen.plan)
+        elif seen.again is not None:
+            self.looks.append(seen.again)
 
     def choose(self, visit: Visit, step: ChoiceStep) -> None:
         data = self.state.scopes[visit.scope].data
@@ -300,12 +342,16 @@ class _Run:
         paths = [path for path in self.state.visits if path.startswith(prefix)]
         for path in sorted(paths, key=lambda one: (-one.count("/"), one)):
             visit = self.state.visits[path]
-            for attempt in visit.open:
-                self.emit(
-                    ev.AttemptAbandoned(
-                        visit=path, step_id=visit.step_id, attempt=attempt.number, reason=reason
-                    )
-                )
-                self.commands.append(Abort(path, attempt.number))
+            self.abandon(visit, reason)
             at = self.now if visit.status == PARKED else None
             self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason, at=at))
+
+    def abandon(self, visit: Visit, reason: str) -> None:
+        """Give up the visit's attempts in flight."""
+        for attempt in visit.open:
+            self.emit(
+                ev.AttemptAbandoned(
+                    visit=visit.path, step_id=visit.step_id, attempt=attempt.number, reason=reason
+                )
+            )
+            self.commands.append(Abort(visit.path, attempt.number))

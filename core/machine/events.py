@@ -114,7 +114,8 @@ class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
     """An attempt will be sent once this is durable. `reasons` say why this target, and why now.
 
-    `at` is when it was decided. `role` is empty for a call of the primary, else one of ROLES.
+    `at` is when it was decided. `role` is empty for a call of the primary, else one of
+    core.failover.roles.
     """
 
     visit: str
@@ -128,20 +129,6 @@ class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
     reasons: tuple[str, ...] = ()
     at: int = 0
     role: str = ""
-
-
-RETRY = "retry"
-SIDESTEP = "sidestep"
-HEDGE = "hedge"
-PROBE = "probe"
-STATIC = "static"
-REHEARSAL = "rehearsal"
-
-ROLES = (RETRY, SIDESTEP, HEDGE, PROBE, STATIC, REHEARSAL)
-"""What else an attempt can be than a call of the primary: the engine's own retry there; a call of a fallback;
-a second call beside one that takes long; one that finds out whether a target is well again; a call of a
-target that is known to fail, because nothing else is left; one of a fallback on a healthy day, for practice.
-"""
 
 
 class AttemptSucceeded(Event, frozen=True, kw_only=True, tag="ATTEMPT_SUCCEEDED"):
@@ -206,7 +193,7 @@ class RetryScheduled(Event, frozen=True, kw_only=True, tag="RETRY_SCHEDULED"):
     """The visit tries again at `wake_at`, at its target number `target_index`, in `round`.
 
     `policy` is the index of the step's retry policy that this uses up, or None for a retry of the engine's
-    own (a throttled call, an interrupted one).
+    own (a throttled call, an interrupted one). `role` is that of the attempt which follows, where it has one.
     """
 
     visit: str
@@ -216,6 +203,7 @@ class RetryScheduled(Event, frozen=True, kw_only=True, tag="RETRY_SCHEDULED"):
     round: int
     reason: str
     policy: int | None = None
+    role: str = ""
 
 
 class StepCompleted(Event, frozen=True, kw_only=True, tag="STEP_COMPLETED"):

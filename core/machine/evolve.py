@@ -104,6 +104,7 @@ def _stopped(state: State) -> State:
         ready=state.ready.__class__(),
         waiting=state.waiting.__class__(),
         answered=state.answered.__class__(),
+        watched=state.watched.__class__(),
         paused=None,
         held_at=None,
         in_flight=0,

@@ -45,6 +45,7 @@ def gone(state: State, visit: Visit) -> State:
         ready=without(state.ready, visit.path),
         waiting=without(state.waiting, visit.path),
         answered=without(state.answered, visit.path),
+        watched=without(state.watched, visit.path),
     )
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from core.graph.model import Workflow
 from core.machine.state import State
 
-FORMAT = 3
+FORMAT = 4
 EVERY = 1_000
 """How many events lie between two snapshots."""
 

@@ -26,21 +26,24 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class OpenAttempt(msgspec.Struct, frozen=True):
-    """An attempt that was started and has no outcome yet."""
+    """An attempt that was started, at `at` (Unix epoch, milliseconds), and has no outcome yet."""
 
     number: int
     target: Target
+    at: int = 0
+    role: str = ""
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """A live visit of a step.
 
-    `target` indexes the step's targets; `tries_here` counts attempts there since the visit came to it;
-    `retries` counts what each of the step's retry policies has used. `outcome` is of the last attempt and
-    waits to be acted upon. `doubt` is set while an attempt of the round may have run without our knowing,
-    and `interruptions` counts the owners in a row that ended with its attempt open. Of a PARALLEL, `pending`
-    counts the branches under way, `results` holds those of the others by index, and `failure` is the first
-    branch's that failed.
+    `target` indexes the step's targets; `tries_here` counts attempts there since the visit came to it, and
+    `tried` are those that it has called since the step's own last retry; `retries` counts what each of the
+    step's retry policies has used. `role` is that of the next attempt, where it has one. `outcome` is of the
+    last attempt that ended and waits to be acted upon. `doubt` is set while an attempt of the round may have
+    run without our knowing, and `interruptions` counts the owners in a row that ended with its attempt open.
+    Of a PARALLEL, `pending` counts the branches under way, `results` holds those of the others by index, and
+    `failure` is the first branch's that failed.
     """
 
     path: str
@@ -53,6 +56,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     target: int = 0
     tries_here: int = 0
+    tried: tuple[int, ...] = ()
+    role: str = ""
     retries: tuple[int, ...] = ()
     open: tuple[OpenAttempt, ...] = ()
     outcome: Outcome | None = None
@@ -101,7 +106,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
     `entered` counts visits by base path, `visits_total` all of them; `data_bytes` adds up the sizes of the
-    outputs. `in_flight` and `parked` count open attempts and parked visits. `failure` is what ended the root
+    outputs. `in_flight` and `parked` count open attempts and parked visits; `watched` holds the paths of
+    visits whose one open attempt may be hedged. `failure` is what ended the root
     scope, where something did, and `fallen` the root's visit that failed or was cancelled. `answered` holds
     the paths of ready visits that have their result. `held_at` is since when the time limit stands still,
     `redrives` how often it was run again after its end.
@@ -122,6 +128,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     visit_budget: int = 10_000
     deadline_at: int | None = None
     in_flight: int = 0
+    watched: Map[str, None] = Map()
     parked: int = 0
     root_ended: bool = False
     failure: Failure | None = None

@@ -5,10 +5,12 @@ from typing import assert_never
 
 import msgspec
 
+from core.failover.choosing import Chosen, Full, Nowhere, choose, others, rehearsal
 from core.failover.health import Health
 from core.failover.outcome import Outcome
-from core.failover.routing import Fail, Park, Position, Retry, Sidestep, first_target, route
-from core.graph.model import Effects, Json, TaskStep
+from core.failover.roles import SIDESTEP
+from core.failover.routing import Fail, Park, Position, Retry, Sidestep, Wait, route
+from core.graph.model import Effects, Json, Target, TaskStep
 from core.machine import events as ev
 from core.machine.paths import idempotency_key
 from core.machine.state import Failure, State, Visit
@@ -23,59 +25,78 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to record, and then: an attempt to send, or a failure, or neither (it waits, or is parked)."""
+    """What to record, and then: an attempt to send, or a failure, or neither (it waits, or is parked).
+
+    `queued` are the targets at one of which it waits for room: nothing is recorded of that.
+    """
 
     events: tuple[ev.AnyEvent, ...] = ()
     send: Send | None = None
     failure: Failure | None = None
+    queued: tuple[Target, ...] = ()
 
 
-def first_attempt(state: State, visit: Visit, step: TaskStep, now: int, health: Health, skew_ms: int) -> Plan:
-    """An attempt at the visit's target, or at the first usable one after it."""
-    if visit.wake_at is not None and visit.wake_at > now:
+class Moment(msgspec.Struct, frozen=True):
+    """When and on what knowledge a decision is made: time (Unix epoch, milliseconds), health, chance."""
+
+    now: int
+    health: Health
+    entropy: int
+    skew_ms: int
+
+
+def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Plan:
+    """An attempt at the visit's target, or at the first after it that may be called now."""
+    if visit.wake_at is not None and visit.wake_at > at.now:
         return Plan()
-    index, passed = first_target(step, health, visit.target)
-    if index is None:
-        cause = "; ".join(passed) or "no target can be called"
-        return Plan(failure=Failure("Sidestep.NoUsableTarget", cause, step.id))
-    if index == visit.target:
-        return _start(state, visit, step, index, now, skew_ms, visit.reasons)
+    label = _label(visit)
+    order = (visit.target, *others(step, visit.target, visit.tried))
+    practice = rehearsal(step, at.health, at.entropy, label) if not visit.attempts else None
+    choice = practice or choose(step, order, at.health, at.entropy, label)
+    match choice:
+        case Nowhere():
+            cause = "; ".join(choice.reasons) or "no target can be called"
+            return Plan(failure=Failure("Sidestep.NoUsableTarget", cause, step.id))
+        case Full():
+            return _wait(visit, step, choice.targets, choice.reasons, at)
+        case Chosen():
+            pass
+    if practice is not None or choice.target == visit.target:
+        own = visit.role and choice.target == visit.target and choice.role in {"", SIDESTEP}
+        role = visit.role if own else choice.role
+        return start(state, visit, step, choice.target, role, (*visit.reasons, *choice.reasons), at)
     hop = ev.FailedOver(
         visit=visit.path,
         step_id=step.id,
         from_target=step.targets[visit.target],
-        to_target=step.targets[index],
-        to_index=index,
-        reason="; ".join(passed),
+        to_target=step.targets[choice.target],
+        to_index=choice.target,
+        reason="; ".join(choice.reasons),
     )
-    return _start(state, visit, step, index, now, skew_ms, (*visit.reasons, hop.reason), hop)
+    reasons = (*visit.reasons, hop.reason)
+    return start(state, visit, step, choice.target, choice.role, reasons, at, hop)
 
 
-def next_attempt(
-    state: State,
-    visit: Visit,
-    step: TaskStep,
-    outcome: Outcome,
-    now: int,
-    health: Health,
-    entropy: int,
-    skew_ms: int,
-) -> Plan:
+def next_attempt(state: State, visit: Visit, step: TaskStep, outcome: Outcome, at: Moment) -> Plan:
     """What follows an attempt that failed with `outcome`."""
+    now = at.now
     deadline_at = visit.deadline_at if visit.deadline_at is not None else now
     position = Position(
         target=visit.target,
         tries_here=visit.tries_here,
+        tried=visit.tried,
         round=visit.round,
         retries=visit.retries,
         doubt=visit.doubt,
         interruptions=visit.interruptions,
         deadline_at=deadline_at,
         now=now,
-        label=f"{visit.path}#{visit.attempts}",
+        label=_label(visit),
     )
-    verdict = route(step, position, outcome, health, entropy)
+    verdict = route(step, position, outcome, at.health, at.entropy)
     match verdict:
+        case Wait():
+            return _wait(visit, step, verdict.targets, (verdict.reason,), at)
         case Fail():
             return Plan(failure=Failure(verdict.error, verdict.cause, step.id))
         case Park():
@@ -89,6 +110,7 @@ def next_attempt(
                 round=verdict.round,
                 reason=verdict.reason,
                 policy=verdict.policy,
+                role=verdict.role,
             )
             return Plan((retry,))
         case Sidestep():
@@ -104,42 +126,66 @@ def next_attempt(
             if now >= deadline_at:
                 cause = f"{outcome.error}: {outcome.cause} (the step's deadline passed before another try)"
                 return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
-            return _start(state, visit, step, verdict.target, now, skew_ms, (verdict.reason,), hop)
+            return start(state, visit, step, verdict.target, verdict.role, (verdict.reason,), at, hop)
         case _:
             assert_never(verdict)
 
 
-def put_off(plan: Plan, step: TaskStep, now: int) -> Plan:
-    """The plan without its sending: the attempt is due at once, by whoever owns the execution next."""
-    if plan.send is None:
+def put_off(plan: Plan, visit: Visit, step: TaskStep, now: int) -> Plan:
+    """The plan without its sending: the attempt is due at once, by whoever owns the execution next.
+
+    So is one that waits for room, which must not keep a worker that stops.
+    """
+    reasons: tuple[str, ...] = ("it waited for room",)
+    if plan.queued:
+        target, events = plan.queued[0], plan.events
+    elif plan.send is not None:
+        target, reasons = plan.send.started.target, plan.send.started.reasons
+        events = plan.events[:-1]
+    else:
         return plan
-    started = plan.send.started
     later = ev.RetryScheduled(
-        visit=started.visit,
+        visit=visit.path,
         step_id=step.id,
         wake_at=now,
-        target_index=step.targets.index(started.target),
-        round=started.round,
-        reason="; ".join((*started.reasons, "the worker is stopping, and the next one sends it")),
+        target_index=step.targets.index(target),
+        round=visit.round,
+        reason="; ".join((*reasons, "the worker is stopping, and the next one sends it")),
     )
-    return Plan((*plan.events[:-1], later))
+    return Plan((*events, later))
 
 
-def _start(
+def _label(visit: Visit) -> str:
+    return f"{visit.path}#{visit.attempts}"
+
+
+def _wait(
+    visit: Visit, step: TaskStep, targets: tuple[int, ...], reasons: tuple[str, ...], at: Moment
+) -> Plan:
+    """Wait for room, as long as the step has time."""
+    if visit.deadline_at is None or at.now < visit.deadline_at:
+        return Plan(queued=tuple(step.targets[index] for index in targets))
+    cause = f"the step's deadline passed while it waited for room: {'; '.join(reasons)}"
+    return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
+
+
+def start(
     state: State,
     visit: Visit,
     step: TaskStep,
     index: int,
-    now: int,
-    skew_ms: int,
+    role: str,
     reasons: tuple[str, ...],
+    at: Moment,
     *before: ev.AnyEvent,
 ) -> Plan:
+    """An attempt at target number `index`, after the events in `before`."""
+    now = at.now
     number = visit.attempts + 1
     # A timer that fires late (the control plane was away) must not cost the step its time.
     since = min(now, visit.wake_at) if visit.wake_at is not None else now
     left = visit.deadline_at - since if visit.deadline_at is not None else step.timeout_ms
-    timeout_ms = max(1, min(step.timeout_ms, left))
+    timeout_ms = max(1, min(step.timeout_ms, left, _share_of(left, visit, step, index, at.health)))
     started = ev.AttemptStarted(
         visit=visit.path,
         step_id=step.id,
@@ -148,7 +194,25 @@ def _start(
         target=step.targets[index],
         key=idempotency_key(state.execution_id, visit.path, visit.round),
         timeout_ms=timeout_ms,
-        not_after=now + timeout_ms + skew_ms,
+        not_after=now + timeout_ms + at.skew_ms,
         reasons=reasons,
+        at=now,
+        role=role,
     )
     return Plan((*before, started), Send(started, state.scopes[visit.scope].data, step.effects))
+
+
+def _share_of(left: int, visit: Visit, step: TaskStep, index: int, health: Health) -> int:
+    """What a first attempt may take of the time that is left, for the sake of its fallback.
+
+    It leaves min(reserve_share of the deadline, reserve_factor x the fallback's p99), provided that its own
+    p99 fits what remains, and that an attempt cut short would go on at the fallback at all.
+    """
+    if visit.attempts or index + 1 >= len(step.targets) or step.on_ambiguous != "failover":
+        return left
+    own, other = health.of(step.targets[index]), health.of(step.targets[index + 1])
+    reserve = health.reserve_share * step.deadline_ms
+    if other.p99_ms is not None:
+        reserve = min(reserve, health.reserve_factor * other.p99_ms)
+    fits = own.p99_ms is not None and own.p99_ms <= left - reserve
+    return int(left - reserve) if fits else left

@@ -1,10 +1,12 @@
 """How the events of one visit change the state (see evolve.py, which alone calls these)."""
 
+from immutables import Map
 from msgspec.structs import replace
 
 from core.data.paths import assign, split
 from core.errors import IllegalEvent
 from core.failover.outcome import interrupted, succeeded
+from core.failover.roles import HEDGE
 from core.graph.model import Json, ParallelStep, PassStep, Step, TaskStep
 from core.machine import events as ev
 from core.machine.limit import hold, let_go
@@ -31,17 +33,26 @@ def step_started(state: State, event: ev.StepStarted) -> State:
 
 
 def attempt_started(state: State, event: ev.AttemptStarted) -> State:
-    """One more open attempt; its number is higher than every one before."""
+    """One more open attempt; its number is higher than every one before. A hedge takes the visit along to its
+    own target: if both fail, it goes on from there.
+    """
     visit = moved(state, event.visit, event)
     if event.attempt <= visit.attempts:
         raise IllegalEvent(f"attempt {event.attempt} of {event.visit} was started before")
     if event.round != visit.round:
         raise IllegalEvent(f"attempt {event.attempt} of {event.visit} is of another round")
+    step = state.step_of(visit)
+    target = visit.target
+    if isinstance(step, TaskStep) and event.target in step.targets:
+        target = step.targets.index(event.target)
     visit = replace(
         visit,
         attempts=event.attempt,
-        tries_here=visit.tries_here + 1,
-        open=(*visit.open, OpenAttempt(event.attempt, event.target)),
+        target=target,
+        tries_here=visit.tries_here + 1 if target == visit.target else 1,
+        tried=visit.tried if target in visit.tried else (*visit.tried, target),
+        role="",
+        open=(*visit.open, OpenAttempt(event.attempt, event.target, event.at, event.role)),
         outcome=None,
         wake_at=None,
         reasons=(),
@@ -51,13 +62,25 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
         visits=state.visits.set(visit.path, visit),
         ready=without(state.ready, visit.path),
         waiting=without(state.waiting, visit.path),
+        watched=_watched(state, visit, step),
         in_flight=state.in_flight + 1,
     )
+
+
+def _watched(state: State, visit: Visit, step: Step) -> Map[str, None]:
+    """The paths that may be hedged, after a change of this visit's open attempts."""
+    pure = isinstance(step, TaskStep) and step.effects == "pure" and len(step.targets) > 1
+    if pure and len(visit.open) == 1 and visit.open[0].role != HEDGE and visit.outcome is None:
+        return state.watched.set(visit.path, None)
+    return without(state.watched, visit.path)
 
 
 def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:
     """The attempt is closed with its output, and the visit wants a decision."""
     visit = _closed(state, event.visit, event.attempt, event)
+    if _is_answered(visit):
+        # Both of a hedge answered at once: the first counts.
+        return _decide_next(state, visit)
     state = replace(
         state,
         data_bytes=state.data_bytes + event.size,
@@ -71,7 +94,7 @@ def attempt_failed(state: State, event: ev.AttemptFailed) -> State:
     visit = _closed(state, event.visit, event.attempt, event)
     visit = replace(
         visit,
-        outcome=event.outcome,
+        outcome=visit.outcome if _is_answered(visit) else event.outcome,
         deadline_at=event.deadline_at or visit.deadline_at,
         doubt=visit.doubt or event.outcome.ambiguous,
         interruptions=0,
@@ -84,7 +107,7 @@ def attempt_interrupted(state: State, event: ev.AttemptInterrupted) -> State:
     visit = _closed(state, event.visit, event.attempt, event)
     visit = replace(
         visit,
-        outcome=interrupted(),
+        outcome=visit.outcome if _is_answered(visit) else interrupted(),
         deadline_at=event.deadline_at,
         doubt=True,
         interruptions=visit.interruptions + 1,
@@ -93,9 +116,14 @@ def attempt_interrupted(state: State, event: ev.AttemptInterrupted) -> State:
 
 
 def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
-    """The attempt is closed as MAYBE executed, and the visit is about to be ended."""
+    """The attempt is closed as MAYBE executed; the visit is about to be ended, or has the other's answer."""
     visit = _closed(state, event.visit, event.attempt, event)
-    return replace(state, visits=state.visits.set(visit.path, visit), in_flight=state.in_flight - 1)
+    return replace(
+        state,
+        visits=state.visits.set(visit.path, visit),
+        watched=without(state.watched, visit.path),
+        in_flight=state.in_flight - 1,
+    )
 
 
 def failed_over(state: State, event: ev.FailedOver) -> State:
@@ -129,6 +157,8 @@ def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
         outcome=None,
         tries_here=visit.tries_here if event.policy is None and event.target_index == visit.target else 0,
         target=event.target_index,
+        tried=visit.tried if event.policy is None else (),
+        role=event.role,
         reasons=(event.reason,),
     )
     return replace(
@@ -213,12 +243,20 @@ def _output(visit: Visit, step: Step) -> dict[str, Json]:
 
 
 def _decide_next(state: State, visit: Visit) -> State:
+    """The visit wants a decision, unless the twin of its attempt may still answer."""
+    waits = visit.open and not _is_answered(visit)
     return replace(
         state,
         visits=state.visits.set(visit.path, visit),
-        ready=state.ready.set(visit.path, None),
+        ready=state.ready if waits else state.ready.set(visit.path, None),
+        watched=without(state.watched, visit.path),
         in_flight=state.in_flight - 1,
     )
+
+
+def _is_answered(visit: Visit) -> bool:
+    """True where an attempt has succeeded already: what its twin does changes nothing any more."""
+    return visit.outcome is not None and visit.outcome.ok
 
 
 def moved(state: State, path: str, event: ev.Event) -> Visit:
