@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,13 +24,19 @@ _MAX_OPEN: Final = 1_000
 
 
 class Load:
-    """Sends order after order to `apis` (base URLs) in turn, through `session`.
+    """Sends order after order to `apis` (base URLs) in turn, through `session`; `ordered` makes the bodies.
 
     `acknowledged` maps numbers of orders to execution ids, `acks` holds the epoch seconds of every
     acknowledgement, `wrong` the answers that are neither a 201 nor a request to come back.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, apis: Sequence[str], prefix: str) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        apis: Sequence[str],
+        prefix: str,
+        ordered: Callable[[int], dict[str, Any]] = order,
+    ) -> None:
         self.submitted = 0
         self.acknowledged: dict[int, str] = {}
         self.acks: list[float] = []
@@ -39,6 +45,7 @@ class Load:
         self._session = session
         self._apis = tuple(apis)
         self._prefix = prefix
+        self._ordered = ordered
         self._open: set[asyncio.Task[None]] = set()
 
     async def send(self, count: int, seconds: float) -> None:
@@ -62,7 +69,7 @@ class Load:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _one(self, number: int) -> None:
-        body = json.dumps(order(number)).encode()
+        body = json.dumps(self._ordered(number)).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"{self._prefix}-{number}"}
         turn = number
         while number not in self.acknowledged:
