@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from textwrap import wrap
 from typing import Any, Final
 
 from rich.text import Text
 
-from cli import telling
+from cli import reasons, telling
 from cli.output import on_line
 
 ARROW: Final = "  ->  "
@@ -56,7 +57,8 @@ def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
         lead = Text.assemble(
             "  ", f"{name:<{column}}", "  ", (f"{on_line(status):<9}", telling.STYLES.get(status, ""))
         )
-        calls = [telling.attempt(call) for call in visit.get("attempts") or ()]
+        said: set[str] = set()
+        calls = [(telling.attempt(call), reasons.remarks(call, said)) for call in visit.get("attempts") or ()]
         took = _between(visit.get("startedAt"), visit.get("endedAt"))
         if not calls and took is not None and took >= SHOWN_MS:
             lead.append(f"  {telling.duration(took)}")
@@ -65,15 +67,37 @@ def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
     return lines
 
 
-def _with_attempts(lead: Text, calls: list[Text], width: int | None) -> list[Text]:
+Call = tuple[Text, list[str]]
+"""What an attempt did, and what its reasons say of breakers."""
+
+
+def _with_attempts(lead: Text, calls: list[Call], width: int | None) -> list[Text]:
+    """All on one line where that has room for them, else one a line, its remarks below it where need be."""
     if not calls:
         return [lead]
-    whole = lead.copy().append("  ").append_text(Text(ARROW).join(calls))
-    if width is None or len(calls) == 1 or whole.cell_len <= width:
+    whole = lead.copy().append("  ").append_text(Text(ARROW).join(_told(call) for call in calls))
+    if width is None or whole.cell_len <= width:
         return [whole]
     margin = " " * (lead.cell_len + 2)
-    first = lead.copy().append("  ").append_text(calls[0])
-    return [first, *(Text(margin).append("-> ", "bold yellow").append_text(call) for call in calls[1:])]
+    lines = []
+    for number, call in enumerate(calls):
+        before = Text(margin).append("-> ", "bold yellow") if number else lead.copy().append("  ")
+        line = before.copy().append_text(_told(call))
+        if line.cell_len <= width:
+            lines.append(line)
+            continue
+        lines.append(before.append_text(call[0]))
+        inner = margin + "   "
+        room = max(24, width - len(inner))
+        lines += [Text(inner).append(part, "dim") for said in call[1] for part in wrap(said, room)]
+    return lines
+
+
+def _told(call: Call) -> Text:
+    told = call[0].copy()
+    for remark in call[1]:
+        told.append(f"; {remark}", "dim")
+    return told
 
 
 def _remarks(visit: Mapping[str, Any]) -> list[Text]:

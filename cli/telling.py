@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from cli import reasons
 from cli.output import clean, on_line
 
 Json = Mapping[str, Any]
@@ -76,10 +77,15 @@ def target(call: Json) -> str:
 
 
 def attempt(call: Json) -> Text:
-    """One attempt: `#1 AWS eu-west-1 charge  timed out after 1.2 s, may have run`."""
+    """One attempt: `#1 AWS eu-west-1 charge  timed out after 1.2 s, may have run`; `#2 GCP charge (hedge)  ok
+    0.04 s` where its role is no ordinary one.
+    """
     text = Text()
     text.append(f"#{call.get('attempt', '?')} ", "dim")
     text.append(target(call))
+    role = reasons.role(call)
+    if role:
+        text.append(f" ({role})", "cyan")
     text.append("  ")
     text.append_text(_ending(call))
     return text
@@ -156,9 +162,11 @@ def _said(kind: str, details: Json) -> str:
     number = f"#{details['attempt']} " if "attempt" in details else ""
     match kind:
         case "ATTEMPT_STARTED":
-            reasons = details.get("reasons") or ()
-            why = f"  ({on_line('; '.join(map(str, reasons)))})" if reasons else ""
-            return f"{number}{target(details.get('target') or {})}{shorten(why)}"
+            given = details.get("reasons") or ()
+            why = f"  ({on_line('; '.join(map(str, given)))})" if given else ""
+            role = reasons.role(details)
+            kind = f" ({role})" if role else ""
+            return f"{number}{target(details.get('target') or {})}{kind}{shorten(why)}"
         case "ATTEMPT_SUCCEEDED":
             return f"{number}ok {duration(details.get('durationMs'))}"
         case "ATTEMPT_FAILED":

@@ -128,6 +128,51 @@ def test_attempts_of_a_step_share_a_line_where_there_is_room_and_else_take_one_e
     assert all(len(line) <= 90 for line in narrow)
 
 
+OPENED = "breaker AWS eu-west-1 opened (7 of 9 overdue)"
+WHY = f"Sidestep.Timeout; it may have run, and the step is idempotent; {OPENED}"
+SIDESTEPPED = {**ANSWERED, "role": "sidestep", "reasons": [WHY]}
+
+
+def test_an_attempt_after_an_opening_says_so_and_each_thing_is_said_once() -> None:
+    third = {**SIDESTEPPED, "attempt": 3, "reasons": [WHY, "passed over GCP charge: no room"]}
+    step = {
+        **STEP,
+        "attempts": [TIMED_OUT, {**SIDESTEPPED, "status": "FAILED", "signal": "throttled"}, third],
+    }
+    lines = [line.plain for line in account({**VIEW, "steps": [step]}, width=120)]
+    assert f"                     -> #2 GCP charge  throttled after 0.04 s, ran; {OPENED}" in lines
+    assert "                     -> #3 GCP charge  ok 0.04 s; passed over GCP charge: no room" in lines
+
+
+def test_a_target_that_was_passed_over_is_told_by_its_breaker() -> None:
+    why = "breaker AWS eu-west-1 open since 12:00:01 (7 of 9 overdue)"
+    first = {**SIDESTEPPED, "attempt": 1, "reasons": [f"passed over AWS eu-west-1 charge: {why}"]}
+    lines = [line.plain for line in account({**VIEW, "steps": [{**STEP, "attempts": [first]}]}, width=None)]
+    assert f"  charge  COMPLETED  #1 GCP charge  ok 0.04 s; {why}" in lines
+
+
+def test_what_a_breaker_says_goes_below_an_attempt_that_has_no_room_for_it() -> None:
+    step = {**STEP, "attempts": [TIMED_OUT, SIDESTEPPED]}
+    lines = [line.plain for line in account({**VIEW, "steps": [step]}, width=88)]
+    assert "                     -> #2 GCP charge  ok 0.04 s" in lines
+    assert f"                        {OPENED}" in lines
+    assert all(len(line) <= 88 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("", "#2 GCP charge  ok 0.04 s"),
+        ("sidestep", "#2 GCP charge  ok 0.04 s"),
+        ("hedge", "#2 GCP charge (hedge)  ok 0.04 s"),
+        ("static", "#2 GCP charge (static: every target is open)  ok 0.04 s"),
+        ("of\nthe\x1bfuture", "#2 GCP charge (of the\ufffdfuture)  ok 0.04 s"),
+    ],
+)
+def test_a_role_that_is_no_ordinary_one_is_told(role: str, said: str) -> None:
+    assert telling.attempt({**ANSWERED, "role": role}).plain == said
+
+
 def test_an_account_begins_with_how_the_execution_stands() -> None:
     first, second, *_ = (line.plain for line in account(VIEW))
     assert first == "x1  pay"
