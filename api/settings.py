@@ -71,7 +71,8 @@ class Section(BaseModel):
 class ProviderSection(Section):
     """What every provider has: limits of its connections (defaults: failover.md), and private networks.
 
-    `allow_private_origins` lists origins whose names may resolve to private addresses.
+    `allow_private_origins` lists origins whose names may resolve to private addresses. `nameservers` are
+    asked for the names that are called, instead of the system's.
     """
 
     connect_timeout_ms: Milliseconds | None = None
@@ -81,6 +82,7 @@ class ProviderSection(Section):
     max_response_bytes: Annotated[int, Field(gt=0, le=1 << 30)] | None = None
     allow_private_origins: Words = ()
     ca_file: str | None = None
+    nameservers: Words = ()
 
     def plain(self) -> dict[str, Any]:
         """What was set, secrets in the clear: for the provider's own configuration and nothing else."""

@@ -16,6 +16,7 @@ from yarl import URL
 
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.connector import GuardedConnector
+from adapters.providers.wire.nameservers import MAX_SERVERS, NameServers, parse_server
 from adapters.providers.wire.origins import AddressRules
 from adapters.providers.wire.payload import RequestBody
 from adapters.providers.wire.reply import Broken, Reply
@@ -37,7 +38,8 @@ class WireConfig:
     rarely close one while a request is on its way. `max_connections` lies above the executions that one
     engine drives at once, so that a full pool is an exception. `max_response_bytes` is Lambda's own limit
     (6 MiB).
-    `ca_file` adds a private certificate authority.
+    `ca_file` adds a private certificate authority. `nameservers` (`IP`, `IP:port`, `[IPv6]:port`) resolve the
+    names that are called, instead of the system's.
     """
 
     connect_timeout_ms: int = 1_000
@@ -47,12 +49,14 @@ class WireConfig:
     max_response_bytes: int = 6 * 1024 * 1024
     allow_private_origins: tuple[str, ...] = ()
     ca_file: str | None = None
+    nameservers: tuple[str, ...] = ()
 
 
 class WireClient:
     """Pooled connections of one provider; open it inside the event loop that uses it."""
 
     def __init__(self, config: WireConfig, rules: AddressRules, lookup: Lookup = system_lookup) -> None:
+        """Raises ValueError, with a sentence, where a name server is none."""
         self._config = config
         self._rules = rules
         self._lookup = lookup
@@ -60,10 +64,18 @@ class WireClient:
         self._fresh: aiohttp.ClientSession | None = None
         self._connect_seconds = config.connect_timeout_ms / 1000
         self._tls_seconds = config.tls_timeout_ms / 1000
+        self._names: NameServers | None = None
+        if config.nameservers:
+            if len(config.nameservers) > MAX_SERVERS:
+                raise ValueError(f"there are more than {MAX_SERVERS} name servers")
+            servers = [parse_server(text) for text in config.nameservers]
+            self._names = NameServers(servers, self._connect_seconds)
         self._timeouts: dict[int, aiohttp.ClientTimeout] = {}
 
-    def open(self, tls: ssl.SSLContext | None = None) -> None:
+    async def open(self, tls: ssl.SSLContext | None = None) -> None:
         """Make the pools. `tls` overrides the certificate authorities."""
+        if self._names is not None:
+            await self._names.open()
         self._pooled = self._session(tls, keepalive_timeout=self._config.keepalive_ms / 1000)
         self._fresh = self._session(tls, force_close=True)
 
@@ -71,7 +83,9 @@ class WireClient:
         connector = GuardedConnector(
             connect_seconds=self._connect_seconds,
             tls_seconds=self._tls_seconds,
-            resolver=GuardedResolver(self._rules, self._connect_seconds, self._lookup),
+            resolver=GuardedResolver(self._rules, self._connect_seconds, self._lookup, self._names),
+            # Name servers of one's own are remembered by their records' TTL, not by the pool.
+            use_dns_cache=self._names is None,
             limit=self._config.max_connections,
             ssl=tls or True,
             timeout_ceil_threshold=float("inf"),
@@ -91,6 +105,8 @@ class WireClient:
         self._pooled = self._fresh = None
         for session in sessions:
             await session.close()
+        if self._names is not None:
+            await self._names.close()
 
     async def post(
         self, url: URL, headers: Mapping[str, str], content: bytes, *, timeout_ms: int, fresh: bool

@@ -57,12 +57,15 @@ class WireProvider(Provider, ABC, Generic[R]):
         except BadUrl as problem:
             raise ConfigurationError(f"allow_private_origins of {self.name}: {problem}.") from None
         self._wire = wire
-        self._client = WireClient(wire, self._rules, lookup)
+        try:
+            self._client = WireClient(wire, self._rules, lookup)
+        except ValueError as problem:
+            raise ConfigurationError(f"nameservers of {self.name}: {problem}.") from None
         self._routes: dict[Target, R | str] = {}
 
     async def open(self) -> None:
         """Make the connection pools. Raises ConfigurationError."""
-        self._client.open(await in_thread(self._tls, name="tls") if self._wire.ca_file else None)
+        await self._client.open(await in_thread(self._tls, name="tls") if self._wire.ca_file else None)
 
     async def close(self) -> None:
         """Close every connection; calls in flight end as outcomes."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from adapters.providers.wire.addresses import parse_address
-from adapters.providers.wire.origins import AddressRules
+from adapters.providers.wire.nameservers import NameServers
+from adapters.providers.wire.origins import AddressRules, is_loopback_host
 from adapters.providers.wire.threads import in_thread
 
 Lookup = Callable[[str, int, int], Sequence[str]]
@@ -31,12 +32,20 @@ def system_lookup(host: str, port: int, family: int) -> Sequence[str]:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves with `lookup`, and refuses the whole answer where one address of it is refused."""
+    """Resolves with `lookup` or `names`, and refuses the whole answer where one address of it is refused."""
 
-    def __init__(self, rules: AddressRules, seconds: float, lookup: Lookup = system_lookup) -> None:
+    def __init__(
+        self,
+        rules: AddressRules,
+        seconds: float,
+        lookup: Lookup = system_lookup,
+        names: NameServers | None = None,
+    ) -> None:
+        """`names`, where given, are asked instead of `lookup` (but for localhost, which no server knows)."""
         self._rules = rules
         self._seconds = seconds
         self._lookup = lookup
+        self._names = names
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -44,7 +53,7 @@ class GuardedResolver(AbstractResolver):
         """The checked addresses of `host`. Raises `AddressRefused`, or OSError if there are none in time."""
         try:
             async with asyncio.timeout(self._seconds):
-                texts = await in_thread(lambda: self._lookup(host, port, family), name="dns")
+                texts = await self._texts(host, port, family)
         except TimeoutError as late:
             raise OSError(f"no answer about {host} in {self._seconds:g} s") from late
         results: list[ResolveResult] = []
@@ -68,6 +77,11 @@ class GuardedResolver(AbstractResolver):
         if not results:
             raise OSError(f"{host} has no addresses")
         return results
+
+    async def _texts(self, host: str, port: int, family: int) -> Sequence[str]:
+        if self._names is not None and not is_loopback_host(host):
+            return await self._names.addresses(host, v4_only=family == socket.AF_INET)
+        return await in_thread(lambda: self._lookup(host, port, family), name="dns")
 
     async def close(self) -> None:
         """Nothing to release: threads end by themselves."""
