@@ -13,6 +13,8 @@ on counting beneath it.
 """
 
 from enum import StrEnum
+from math import ceil
+from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -37,7 +39,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     how many calls in a row, by the time they were sent, failed or are overdue with no success after them.
     `failing` is how many functions agree that it fails, `failing_overdue` those whose only evidence are
     overdue calls, of `active` ones; all 1 for a function's own breaker. `probe_failed` says that a probe of
-    the key failed lately.
+    the key failed lately. `pending` of the calls have no answer yet and are not overdue: on the way back they
+    prove nothing.
     """
 
     calls: int = 0
@@ -48,10 +51,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     failing_overdue: int = 0
     active: int = 1
     probe_failed: bool = False
+    pending: int = 0
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One breaker. `since` is when it came into its phase, `why` what led there, in words.
+    """One breaker. `since` is when it came into its phase (RAMPING: its stage), `why` what led there.
 
     `openings` are the instants of its openings that still matter; `times` counts them and failed probes since
     it was last closed for good (the time that it stays open doubles with each). `until` ends OPEN,
@@ -71,12 +75,15 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def needed(active: int, settings: FailoverSettings) -> int:
     """How many failing functions make a failing provider, of so many in use.
 
-    `agreeing` of them, or `agreeing_share` where that is fewer; but never one of several: a function that
-    hangs is not a provider that does.
+    `agreeing` of them, or `agreeing_share` (rounded up) where that is fewer; but never one of several: a
+    function that hangs is not a provider that does. With the defaults 1 of 1, 2 of 2 to 6, 3 of 7 or more:
+    the share alone would let 1 of 3 speak for the other two, the number alone would let no provider of which
+    only two functions are in use ever open.
     """
     if active <= 1:
         return 1
-    share = -int(-active * settings.agreeing_share // 1)
+    # 30 % of 10 is 3, though floats may make it a little more.
+    share = ceil(round(active * settings.agreeing_share, 9))
     return max(2, min(settings.agreeing, share))
 
 
@@ -135,9 +142,13 @@ def judge(
             why = breach(counts, settings)
             if why is not None:
                 return opened(breaker, why, now, settings, draw)
-            if counts.calls < settings.ramp_calls and now - breaker.since < settings.ramp_seconds * 1000:
+            # Under heavy load all stages would pass before the first call of them could even be overdue.
+            proven = counts.calls - counts.pending
+            if proven < settings.ramp_calls and now - breaker.since < settings.ramp_seconds * 1000:
                 return breaker
             return _next_stage(breaker, now, settings)
+        case _:
+            assert_never(breaker.phase)
 
 
 def probed(
@@ -177,10 +188,17 @@ def opened(breaker: Breaker, why: str, now: int, settings: FailoverSettings, dra
 
 
 def open_ms(times: int, settings: FailoverSettings, draw: float) -> int:
-    """How long it stays open the `times`-th time: doubled each time, capped, then jittered."""
+    """How long it stays open the `times`-th time: doubled each time, jittered, never longer than the longest.
+
+    Jitter that would pass the longest goes below it instead, so that breakers still spread there.
+    """
     doublings = min(times - 1, 32)
-    longest = min(settings.open_longest_seconds, settings.open_seconds * 2.0**doublings)
-    return max(1, int(longest * 1000 * (1 + settings.open_jitter * (2 * draw - 1))))
+    longest = settings.open_longest_seconds
+    doubled = min(longest, settings.open_seconds * 2.0**doublings)
+    jittered = doubled * (1 + settings.open_jitter * (2 * draw - 1))
+    if jittered > longest:
+        jittered = 2 * longest - jittered
+    return max(1, int(jittered * 1000))
 
 
 def ramp_at(breaker: Breaker, settings: FailoverSettings) -> int:
@@ -199,9 +217,12 @@ def share(breaker: Breaker, settings: FailoverSettings) -> float:
         case Phase.OPEN | Phase.HALF_OPEN:
             return 0.0
         case Phase.RAMPING:
-            return settings.ramp[min(breaker.stage, len(settings.ramp) - 1)]
-        case _:
+            # Another replica's settings may have more stages than ours.
+            return settings.ramp[min(breaker.stage, len(settings.ramp) - 1)] if settings.ramp else 1.0
+        case Phase.CLOSED | Phase.SUSPECT:
             return 1.0
+        case _:
+            assert_never(breaker.phase)
 
 
 def _next_stage(breaker: Breaker, now: int, settings: FailoverSettings) -> Breaker:
@@ -210,7 +231,9 @@ def _next_stage(breaker: Breaker, now: int, settings: FailoverSettings) -> Break
         why = f"nothing speaks against it at {settings.ramp[breaker.stage]:.0%}"
         return replace(breaker, since=now, stage=stage, why=why)
     # `openings` and `times` stay until they are old: soon open again is open longer.
-    return replace(breaker, phase=Phase.CLOSED, since=now, why="all calls are back", stage=0, successes=0)
+    return replace(
+        breaker, phase=Phase.CLOSED, since=now, why="all calls are back", until=0, stage=0, successes=0
+    )
 
 
 def _forgiven(breaker: Breaker, now: int, settings: FailoverSettings) -> Breaker:

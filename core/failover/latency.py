@@ -5,7 +5,7 @@ DDSketch: Masson, Rim and Lee, 2019). Old answers fade by half each half life. T
 weigh more ("forward decay": Cormode, Shkapenyuk, Srivastava and Xu, 2009), so that adding touches one bucket.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from math import log
 
@@ -65,13 +65,10 @@ class Latency:
         if not total:
             return None
         # A rank of 0 would be the first bucket, whether or not anything is in it.
-        bucket = bisect_left(sums, max(q * total, self._first(sums)))
+        bucket = bisect_left(sums, q * total) if q > 0 else bisect_right(sums, 0.0)
         if bucket == 0:
             return LEAST_MS
         return LEAST_MS * float(GROWTH ** (bucket - 1)) * 2 * GROWTH / (GROWTH + 1)
-
-    def _first(self, sums: list[float]) -> float:
-        return next(weight for weight in sums if weight)
 
     def _sums(self) -> list[float]:
         if self._cumulative is None:
