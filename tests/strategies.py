@@ -141,6 +141,8 @@ class _Builder:
         once = effects == "atMostOnce"
         if effects is not None:
             task["effects"] = effects
+        if effects == "pure" and ("fallbackProvider" in task or task.get("fallbacks")):
+            task["hedge"] = self.draw(st.booleans())
         settle = self.draw(
             st.sampled_from((None, "park", "fail") if once else (None, "failover", "park", "fail"))
         )

@@ -39,6 +39,7 @@ NAMES = st.sampled_from(
         "effects",
         "onAmbiguous",
         "failoverOn",
+        "hedge",
         "retries",
         "maxAttempts",
         "timeout",

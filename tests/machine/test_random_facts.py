@@ -5,11 +5,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.engine.inbox import heard
-from core.failover.health import Health
+from core.failover.breaker import Phase
+from core.failover.health import OVERRIDES, Health, Standing
 from core.failover.outcome import Executed, Outcome, Scope
-from core.graph.model import PROVIDERS, TaskStep, Workflow
+from core.graph.model import PROVIDERS, Target, TaskStep, Workflow
 from core.graph.reading import read_workflow
 from core.machine import events as ev
 from core.machine import snapshot
@@ -17,7 +19,7 @@ from core.machine.decide import Abort, decide
 from core.machine.evolve import evolve, fold
 from core.machine.journal import Envelope, decode, encode
 from core.machine.requests import VERDICTS
-from core.machine.state import State, blank
+from core.machine.state import State, Visit, blank
 from core.machine.tasks import Send
 from core.machine.transitions import PARKED, PAUSED
 from core.ports.store import Message
@@ -40,7 +42,29 @@ OUTCOMES = st.builds(
 
 OUTPUTS = st.sampled_from(({"total": 12}, {"n": 3, "kind": "a"}, {}, None, "text", [1, 2], 2**70, 0.1))
 
-HEALTHS = st.dictionaries(st.sampled_from(PROVIDERS), st.just("it is drained"), max_size=4).map(Health)
+REFUSALS = st.dictionaries(st.sampled_from(PROVIDERS), st.just("it is not configured"), max_size=4)
+
+STANDINGS = st.builds(
+    Standing,
+    state=st.sampled_from((*(phase.value for phase in Phase), *OVERRIDES)),
+    why=st.just("so it stands"),
+    share=st.sampled_from((0.01, 0.5, 1.0)),
+    probe=st.booleans(),
+    p95_ms=st.none() | st.sampled_from((0.4, 20.0)),
+    p99_ms=st.none() | st.sampled_from((1.0, 4_000.0)),
+    overdue_ms=st.none() | st.sampled_from((0.2, 500.0)),
+    room=st.none() | st.integers(0, 3),
+    static_room=st.integers(0, 2),
+    retry=st.booleans(),
+)
+
+HEALTHS = st.builds(
+    Health,
+    refused=st.one_of(st.just({}), REFUSALS),
+    places=st.dictionaries(st.sampled_from([(name, None) for name in PROVIDERS]), STANDINGS, max_size=4),
+    hedges=st.booleans(),
+    rehearse=st.sampled_from((0.0, 0.0, 1.0)),
+)
 
 REQUESTS = ("pause", "resume", "redrive", "resolve", "cancel", "unknown")
 
@@ -56,6 +80,7 @@ class Run:
         self.workflow = workflow
         self.now = 1_000_000
         self.wake_at: int | None = None
+        self.queued: tuple[Target, ...] = ()
         self.journal: list[ev.AnyEvent] = []
         self.state = blank("x1", workflow)
         self.started: dict[tuple[str, int], ev.AttemptStarted] = {}
@@ -86,6 +111,7 @@ class Run:
                 assert isinstance(step, TaskStep)
                 assert (fact.visit, fact.attempt) not in self.started, "an attempt number was used twice"
                 assert fact.target in step.targets
+                event(f"an attempt as {fact.role or 'primary'}")
                 assert fact.visit not in self.completed, "what completed is kept"
                 assert 1 <= fact.timeout_ms <= step.timeout_ms
                 assert fact.not_after > self.now
@@ -114,14 +140,16 @@ class Run:
         assert fold(before, decision.events) == decision.state
         for one in decision.events:
             self.note(one)
-        self.state, self.wake_at = decision.state, decision.wake_at
+        self.state, self.wake_at, self.queued = decision.state, decision.wake_at, decision.queued
+        if decision.queued:
+            event("something waits for room")
         started = [one for one in decision.events if isinstance(one, ev.AttemptStarted)]
         dropped = [one for one in decision.events if isinstance(one, ev.AttemptAbandoned)]
         sends = [one.started for one in decision.commands if isinstance(one, Send)]
         aborts = [one for one in decision.commands if isinstance(one, Abort)]
         assert sends == started, "what is sent is what the journal says"
         assert [(one.visit, one.attempt) for one in aborts] == [(one.visit, one.attempt) for one in dropped]
-        again = decide(self.state, self.now, health, entropy)
+        again = decide(self.state, self.now, _spent(health), entropy)
         assert not again.events, "a decision leaves nothing to decide"
         assert not again.commands
         self.check()
@@ -129,7 +157,8 @@ class Run:
     def check(self) -> None:
         """The counts and indexes of the state are what its visits say."""
         state, live = self.state, self.state.visits
-        assert not state.ready or state.status == PAUSED
+        assert not state.ready or state.status == PAUSED or self.queued
+        assert sorted(state.watched) == sorted(path for path, visit in live.items() if self.watched(visit))
         assert not state.answered
         assert (state.paused is not None) == (state.status == PAUSED)
         assert (state.held_at is not None) == bool(state.paused or state.parked)
@@ -152,6 +181,11 @@ class Run:
         if not state.terminal and not state.root_ended and live:
             # A scope is open for as long as one visit is live in it, and for no longer.
             assert sorted(state.scopes) == sorted(visit.scope for visit in live.values())
+
+    def watched(self, visit: Visit) -> bool:
+        step = self.workflow.steps[visit.step_id]
+        pure = isinstance(step, TaskStep) and step.effects == "pure" and len(step.targets) > 1
+        return pure and len(visit.open) == 1 and visit.open[0].role != "hedge" and visit.outcome is None
 
     def open(self) -> list[tuple[str, str, int]]:
         return [
@@ -267,6 +301,15 @@ def _finish(run: Run) -> None:
             assert run.wake_at is not None
             run.now = run.wake_at
     raise AssertionError("it never ends")
+
+
+def _spent(health: Health) -> Health:
+    """The same knowledge, after a decision has taken all that budgets and limits gave."""
+    places = {
+        place: replace(standing, probe=False, room=None if standing.room is None else 0, static_room=0)
+        for place, standing in health.places.items()
+    }
+    return replace(health, places=places, hedges=False)
 
 
 def _settled(state: State) -> bool:
