@@ -16,6 +16,8 @@ from core.testing.contracts.provider_server import Answer, Seen, json_answer
 
 
 class TestAws(ProviderContract):
+    probe_asks = True
+
     def provider(
         self, base_url: str, *, lookup: Lookup | None = None, private: Sequence[str] = (), **limits: Any
     ) -> Provider:

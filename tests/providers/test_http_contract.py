@@ -14,6 +14,8 @@ from tests.providers.platform_contract import PlatformContract
 
 
 class TestHttp(PlatformContract):
+    probe_asks = False
+
     def provider(
         self, base_url: str, *, lookup: Lookup | None = None, private: Sequence[str] = (), **limits: Any
     ) -> Provider:

@@ -2,7 +2,7 @@
 
 No redirects, no cookies, no proxies from the environment, no decompression (a compressed answer is asked
 against and not unpacked, so a small body cannot unfold into a large one), no retries: aiohttp sends a request
-again by itself only for idempotent methods, never for POST.
+again by itself only for idempotent methods, and not where its body was written (`payload.RequestBody`).
 """
 
 import asyncio
@@ -119,9 +119,7 @@ class WireClient:
         return await self._send(session, hdrs.METH_POST, url, headers, content, timeout_ms)
 
     async def get(self, url: URL, headers: Mapping[str, str], *, timeout_ms: int) -> Reply | Outcome:
-        """Send one GET, once: over a connection of its own, because on a kept one aiohttp would send it a
-        second time where the first was lost. Else as `post`.
-        """
+        """Send one GET, once, over a connection of its own. Else as `post`."""
         return await self._send(self._fresh, hdrs.METH_GET, url, headers, b"", timeout_ms)
 
     async def connect(self, url: URL, *, timeout_ms: int) -> Outcome:

@@ -56,6 +56,13 @@ class RequestBody(Payload):
         """The content as text (part of aiohttp's interface)."""
         return bytes(self._value).decode(encoding, errors)
 
+    @property
+    def consumed(self) -> bool:
+        """True once it was written: aiohttp does not send what was consumed a second time, and by itself it
+        would a GET whose connection was lost.
+        """
+        return self.written
+
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write it all. Raises ClientConnectionResetError, with nothing written, on a closed connection."""
         if isinstance(writer, StreamWriter):
