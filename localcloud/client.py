@@ -1,6 +1,6 @@
 """A small client of the control API, for the command line, the demo and tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import quote
@@ -38,6 +38,13 @@ class ControlClient:
         """Start a rule; it is in force when this returns. Options: see `localcloud.rules.Rule`."""
         return await self._call("PUT", f"/outages/{quote(provider, safe='')}", body={"kind": kind, **options})
 
+    async def replace_outages(self, rules: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+        """Make these all rules of all providers, at once; they are in force when this returns.
+
+        A provider that is not named has none afterwards, and a rule that is active just so goes on.
+        """
+        return await self._call("PUT", "/outages", body={name: list(own) for name, own in rules.items()})
+
     async def clear(self, provider: str | None = None, rule: str | None = None) -> int:
         """End one rule, a provider's, or all; returns how many ended."""
         path = "/outages" + "".join(f"/{quote(part, safe='')}" for part in (provider, rule) if part)
@@ -53,6 +60,14 @@ class ControlClient:
             if page["next"] is None:
                 return runs
             query["after"] = str(page["next"])
+
+    async def runs_by_key(self, **filters: str | int) -> dict[str, list[dict[str, Any]]]:
+        """The runs that match by idempotency key, each key's oldest first; those without one are left out."""
+        by_key: dict[str, list[dict[str, Any]]] = {}
+        for run in await self.ledger(**filters):
+            if run["idempotencyKey"] is not None:
+                by_key.setdefault(run["idempotencyKey"], []).append(run)
+        return by_key
 
     async def summary(self) -> dict[str, Any]:
         """Exact counts by provider and function, and the keys that ran more than once."""

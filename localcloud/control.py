@@ -5,6 +5,8 @@
 | `GET /` | the providers: address, listening or not, functions |
 | `GET /outages` | the active rules of every provider |
 | `PUT /outages/{PROVIDER}` | starts a rule (see `rules.Rule`; same id: replaced); 400 lists every problem |
+| `PUT /outages/{PROVIDER}` with a list | its rules from now on; what is active just so goes on |
+| `PUT /outages` with `{PROVIDER: [rules]}` | the same for all; a provider that is not named has none |
 | `DELETE /outages`, `/outages/{PROVIDER}`, `/outages/{PROVIDER}/{id}` | ends rules |
 | `GET /ledger?provider=&function=&key=&after=&limit=` | runs, oldest first; `next` goes into `after` |
 | `GET /ledger/summary` | exact counts, and the keys that ran more than once |
@@ -13,6 +15,7 @@
 An answer to a change of outages is sent when the sockets are already as the rules say.
 """
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,8 +24,10 @@ from typing import Any
 from aiohttp import web
 
 from localcloud.ledger import MAX_LIMIT, Ledger
-from localcloud.outages import TooManyRulesError
-from localcloud.rules import InvalidRuleError, parse
+from localcloud.names import name_of
+from localcloud.outages import MAX_RULES, TooManyRulesError
+from localcloud.reading import InvalidRuleError, parse, parse_set
+from localcloud.rules import Rule
 from localcloud.vendor import ProviderName
 from localcloud.wire import Front
 
@@ -42,12 +47,22 @@ class _RefusedError(Exception):
 
 
 class Control:
-    """Routes over the fronts (by provider name) and the ledger. `hosts`: more names of this machine."""
+    """Routes over the fronts (by provider name) and the ledger. `hosts`: more names of this machine.
 
-    def __init__(self, fronts: Mapping[ProviderName, Front], ledger: Ledger, hosts: frozenset[str]) -> None:
+    `name_server` is where it is, as shown by `GET /`.
+    """
+
+    def __init__(
+        self,
+        fronts: Mapping[ProviderName, Front],
+        ledger: Ledger,
+        hosts: frozenset[str],
+        name_server: Mapping[str, Any],
+    ) -> None:
         self._fronts = fronts
         self._ledger = ledger
         self._hosts = hosts
+        self._name_server = name_server
 
     def application(self) -> web.Application:
         """The API as an aiohttp application."""
@@ -56,6 +71,7 @@ class Control:
             [
                 web.get("/", self._index),
                 web.get("/outages", self._list),
+                web.put("/outages", self._put_all),
                 web.delete("/outages", self._clear),
                 web.put("/outages/{provider}", self._put),
                 web.delete("/outages/{provider}", self._clear),
@@ -86,11 +102,14 @@ class Control:
                     name: {
                         "port": front.port,
                         "listening": front.listening,
+                        "name": name_of(name),
+                        "tls": front.tls is not None,
                         "functions": list(front.vendor.functions),
                         "outages": front.outages.listed(),
                     }
                     for name, front in self._fronts.items()
-                }
+                },
+                "nameServer": dict(self._name_server),
             }
         )
 
@@ -99,12 +118,11 @@ class Control:
 
     async def _put(self, request: web.Request) -> web.StreamResponse:
         front = self._front(request)
+        body = await _json(request)
+        if isinstance(body, list):
+            return web.json_response(await self._replace({front.vendor.provider: body}))
         try:
-            body = json.loads(await request.read())
-        except (ValueError, RecursionError):
-            raise _RefusedError(400, ["the body is not JSON"]) from None
-        try:
-            rule = parse(body, front.vendor.faults)
+            rule = parse(body, front.vendor.faults, tls=front.tls is not None)
             front.outages.put(rule)
         except InvalidRuleError as error:
             raise _RefusedError(400, error.problems) from error
@@ -112,6 +130,39 @@ class Control:
             raise _RefusedError(409, [str(error)]) from error
         await front.sync()
         return web.json_response(rule.as_json())
+
+    async def _put_all(self, request: web.Request) -> web.StreamResponse:
+        body = await _json(request)
+        known = ", ".join(self._fronts)
+        if not isinstance(body, dict) or not all(isinstance(rules, list) for rules in body.values()):
+            raise _RefusedError(
+                400, [f"the body must be a JSON object of lists of rules, by provider ({known})"]
+            )
+        unknown = sorted(set(body) - set(self._fronts))
+        if unknown:
+            raise _RefusedError(
+                400, [f"unknown provider {name[:100]!r}; known are {known}" for name in unknown]
+            )
+        return web.json_response(await self._replace({name: body.get(name, []) for name in self._fronts}))
+
+    async def _replace(self, sets: Mapping[ProviderName, list[Any]]) -> dict[str, Any]:
+        """Read all sets before one of them is put in force."""
+        read: dict[ProviderName, list[Rule]] = {}
+        problems: list[str] = []
+        for name, rules in sets.items():
+            if len(rules) > MAX_RULES:
+                raise _RefusedError(409, [f"{name}: {MAX_RULES} rules can be active; these are {len(rules)}"])
+            try:
+                front = self._fronts[name]
+                read[name] = parse_set(rules, front.vendor.faults, tls=front.tls is not None)
+            except InvalidRuleError as error:
+                problems += [f"{name}: {problem}" for problem in error.problems]
+        if problems:
+            raise _RefusedError(400, problems)
+        for name, own in read.items():
+            self._fronts[name].outages.replace(own)
+        await asyncio.gather(*(self._fronts[name].sync() for name in read))
+        return {name: self._fronts[name].outages.listed() for name in read}
 
     async def _clear(self, request: web.Request) -> web.StreamResponse:
         fronts = [self._front(request)] if "provider" in request.match_info else list(self._fronts.values())
@@ -173,6 +224,13 @@ class Control:
         except ValueError:
             return False
         return True
+
+
+async def _json(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise _RefusedError(400, ["the body is not JSON"]) from None
 
 
 def _whole(query: Mapping[str, str], name: str, default: int, highest: int, problems: list[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from localcloud.instances import Instances, Stay
 from localcloud.ledger import Ledger, Run, State
 from localcloud.metadata import Metadata
 from localcloud.workers import Workers
@@ -26,9 +27,25 @@ class Ended(NamedTuple):
     reply: Reply
 
 
+@dataclass(frozen=True, slots=True)
+class Raises:
+    """What a function raises instead of doing its work; not `marked`: its platform does not tell."""
+
+    error: str
+    message: str
+    marked: bool = True
+
+    def exception(self) -> Exception:
+        """An exception of a class of that name."""
+        kind: type[Exception] = type(self.error, (Exception,), {})
+        return kind(self.message)
+
+
 @dataclass(slots=True)
 class Call:
     """One request on its way through a provider; `run` is there once the function has started.
+
+    Outages say what its execution has to expect: `instances` that it must enter, and `raises`.
 
     `lost` is set first and `run` read after it by the connection's side, the other way round by
     the function's thread, so that one of the two always writes that the reply was lost.
@@ -41,6 +58,8 @@ class Call:
     body: bytes
     run: Run | None = None
     lost: bool = False
+    instances: tuple[Instances, ...] = ()
+    raises: Raises | None = None
 
 
 class Executor:
@@ -56,11 +75,12 @@ class Executor:
     async def execute(
         self, call: Call, function: str, metadata: Metadata, job: Callable[[], Ended], timeout: float
     ) -> Reply:
-        """Run a function's job.
+        """Run a function's job, once there is an instance for it.
 
         Raises TimeoutError after `timeout` seconds of running; then nobody sees the reply. `job`
         answers for what the function raises; a fault of its own counts as raised.
         """
+        stays = tuple((instances, instances.enter(function)) for instances in call.instances)
 
         def work() -> Reply:
             run = self._ledger.begin(self._provider, self._region, function, metadata)
@@ -72,13 +92,20 @@ class Executor:
                 state, reply = job()
             finally:
                 self._ledger.finish(run, state)
+                _leave(stays)
             return reply
 
         try:
+            cold = sum(stay.delay for _, stay in stays)
+            if cold > 0:
+                await asyncio.sleep(cold)
             return await self._workers.run(work, timeout)
         except TimeoutError:
             self.lose(call)
             raise
+        finally:
+            if call.run is None:  # it never began; else its thread leaves, whoever waits for it
+                _leave(stays)
 
     def abandon(self, call: Call) -> None:
         """Its cloud gave the run up."""
@@ -109,3 +136,8 @@ class Executor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._workers.stop(grace)
+
+
+def _leave(stays: tuple[tuple[Instances, Stay], ...]) -> None:
+    for instances, stay in stays:
+        instances.leave(stay)

@@ -5,11 +5,12 @@ a generator seeded by the rule, so that the same rule hits the same calls of a s
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from localcloud.rules import Rule
+from localcloud.instances import Instances
+from localcloud.rules import BEFORE_REQUESTS, CUTTING, LOOKUPS, SLOWER, Kind, Rule
 
 MAX_RULES = 100
 
@@ -19,10 +20,18 @@ class TooManyRulesError(ValueError):
 
 
 class Verdict(NamedTuple):
-    """What happens to one request: hold it back for `delay` seconds, then do what `rule` says."""
+    """What happens to one request: hold it back for `delay` seconds, then do what `rule` says.
+
+    An execution enters all of `instances`; its answer takes `factor` times as long as it took.
+    """
 
     delay: float
     rule: Rule | None
+    factor: float = 1.0
+    instances: tuple[Instances, ...] = ()
+
+
+_UNTOUCHED = Verdict(0.0, None)
 
 
 @dataclass(slots=True)
@@ -30,6 +39,7 @@ class _Active:
     rule: Rule
     since: float
     random: random.Random
+    instances: Instances
     hits: int = field(default=0)
 
     def ended(self, now: float) -> bool:
@@ -41,6 +51,10 @@ class _Active:
         on, off = self.rule.flap
         return (now - self.since) % (on + off) < on
 
+    @property
+    def cuts(self) -> bool:
+        return self.rule.kind in CUTTING and self.rule.close_connections
+
     def next_change(self, now: float) -> float | None:
         changes = []
         if self.rule.for_seconds is not None:
@@ -51,17 +65,28 @@ class _Active:
             changes.append(now + (on - phase if phase < on else on + off - phase))
         return min(changes, default=None)
 
-    def delay(self, now: float) -> float:
-        full = self.rule.delay_ms / 1000
+    def hit(self, now: float) -> bool:
+        """Draw whether it hits; count it where it does."""
+        if not self.on(now) or self.random.random() * 100 >= self.rule.percent:
+            return False
+        if self.rule.kind != "cold-start":  # that counts the instances made
+            self.hits += 1
+        return True
+
+    def grown(self, now: float) -> float:
+        """How much of a slow rule is there already, from 0 to 1."""
         if self.rule.ramp_seconds <= 0:
-            return full
-        return full * min(1.0, (now - self.since) / self.rule.ramp_seconds)
+            return 1.0
+        return min(1.0, (now - self.since) / self.rule.ramp_seconds)
+
+    def as_json(self, now: float) -> dict[str, Any]:
+        return self.rule.as_json() | {"on": self.on(now), "hits": self.hits + self.instances.made}
 
 
 class Outages:
     """One provider's rules, in the order in which they were made. The first that hits decides.
 
-    `slow` rules do not decide: they add up, and the request goes on to the next rule.
+    `slow` and `cold-start` rules do not decide: they add up, and the request goes on to the next rule.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -77,8 +102,23 @@ class Outages:
         if rule.id not in self._active and len(self._active) >= MAX_RULES:
             raise TooManyRulesError(f"{MAX_RULES} rules are active; delete some")
         self._active.pop(rule.id, None)
-        # The same calls are hit for the same seed; nothing here is secret.
-        self._active[rule.id] = _Active(rule, self._clock(), random.Random(rule.seed))  # noqa: S311
+        self._active[rule.id] = self._begun(rule)
+
+    def replace(self, rules: Sequence[Rule]) -> None:
+        """Make these the rules, in this order, at once. One that is active just so goes on as it is.
+
+        Raises TooManyRulesError for more than 100.
+        """
+        if len(rules) > MAX_RULES:
+            raise TooManyRulesError(f"{MAX_RULES} rules can be active; these are {len(rules)}")
+        self._expire()
+        before = self._active
+        self._active = {
+            rule.id: before[rule.id]
+            if rule.id in before and before[rule.id].rule == rule
+            else self._begun(rule)
+            for rule in rules
+        }
 
     def remove(self, rule_id: str) -> bool:
         """End one rule; False if there is none of that id."""
@@ -93,36 +133,68 @@ class Outages:
     def listed(self) -> list[dict[str, Any]]:
         """The rules as the control API shows them, with `on` (flapping) and `hits`."""
         now = self._expire()
-        return [active.rule.as_json() | {"on": active.on(now), "hits": active.hits} for active in self._all()]
+        return [active.as_json(now) for active in self._all()]
 
     def refused(self) -> bool:
         """Whether the provider's socket is to be closed now."""
         now = self._expire()
         return any(active.rule.kind == "refused" and active.on(now) for active in self._all())
 
-    def next_refusal_change(self) -> float | None:
-        """Seconds until `refused` may answer otherwise; None if it cannot without a new rule."""
+    def cutting(self) -> frozenset[tuple[str, float]]:
+        """The rules now on at whose beginning open connections are closed, each with its beginning."""
         now = self._expire()
-        changes = [active.next_change(now) for active in self._all() if active.rule.kind == "refused"]
+        return frozenset(
+            (active.rule.id, active.since) for active in self._all() if active.cuts and active.on(now)
+        )
+
+    def next_socket_change(self) -> float | None:
+        """Seconds until `refused` or `cutting` may say otherwise; None if they cannot without a new rule."""
+        now = self._expire()
+        changes = [
+            active.next_change(now) for active in self._all() if active.rule.kind == "refused" or active.cuts
+        ]
         return min((change - now for change in changes if change is not None), default=None)
+
+    def look_up(self) -> Kind | None:
+        """What becomes of one lookup of the provider's name."""
+        return self._before_requests(LOOKUPS)
+
+    def forged(self) -> bool:
+        """Whether one connection is shown a certificate of a stranger."""
+        return self._before_requests(("bad-certificate",)) is not None
 
     def meet(self, function: str | None) -> Verdict:
         """What happens to a request; `function` is None for the management and token plane."""
         if not self._active:
-            return Verdict(0.0, None)
+            return _UNTOUCHED
         now = self._expire()
-        delay = 0.0
+        delay, factor = 0.0, 1.0
+        instances: list[Instances] = []
         for active in self._all():
             rule = active.rule
-            if rule.kind == "refused" or not _concerns(rule, function) or not active.on(now):
+            if rule.kind in BEFORE_REQUESTS or not _concerns(rule, function) or not active.hit(now):
                 continue
-            if active.random.random() * 100 >= rule.percent:
-                continue
-            active.hits += 1
-            if rule.kind != "slow":
-                return Verdict(delay, rule)
-            delay += active.delay(now)
-        return Verdict(delay, None)
+            if rule.kind not in SLOWER:
+                return Verdict(delay, rule, factor, tuple(instances))
+            if rule.kind == "cold-start":
+                instances.append(active.instances)
+            else:
+                grown = active.grown(now)
+                delay += grown * rule.delay_ms / 1000
+                factor *= 1 + grown * (rule.factor - 1)
+        return Verdict(delay, None, factor, tuple(instances))
+
+    def _before_requests(self, kinds: tuple[Kind, ...]) -> Kind | None:
+        now = self._expire()
+        for active in self._all():
+            if active.rule.kind in kinds and active.hit(now):
+                return active.rule.kind
+        return None
+
+    def _begun(self, rule: Rule) -> _Active:
+        instances = Instances(rule.warm, rule.delay_ms / 1000)
+        # The same calls are hit for the same seed; nothing here is secret.
+        return _Active(rule, self._clock(), random.Random(rule.seed), instances)  # noqa: S311
 
     def _all(self) -> tuple[_Active, ...]:
         return tuple(self._active.values())

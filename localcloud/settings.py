@@ -66,12 +66,18 @@ class AzureSettings:
 class LocalCloudSettings:
     """All of a local cloud.
 
-    `port` is the control server's; AWS, GCP and AZURE take the three that follow. Port 0 takes four
-    free ones. `functions` is a directory in the layout of `localcloud/functions` (see `loading`):
-    what it defines is added to the demo's functions and wins where names agree.
+    `port` is the control server's; AWS, GCP and AZURE take the three that follow, the name server (UDP)
+    the fourth and, with `tls`, Google's token endpoint the fifth. Port 0 takes free ones. `functions` is
+    a directory in the layout of `localcloud/functions` (see `loading`): what it defines is added to the
+    demo's functions and wins where names agree.
     `advertised_host` is the host name that callers use where it is not `host` (a container's name).
     `credentials_file` says where the service account's JSON goes (mode 0600); by default a
     temporary file that `stop()` removes.
+    `tls`: the providers speak HTTPS, with certificates of an authority made at the start, whose own is
+    in `ca_file` (by default a temporary file). Google's token endpoint then has a port of its own and
+    speaks plain HTTP, because its clients take no private authority.
+    `names`: `environment()` points a server at the providers' names and at the name server, not at
+    addresses.
     """
 
     host: str = "127.0.0.1"
@@ -79,6 +85,9 @@ class LocalCloudSettings:
     functions: Path | None = None
     advertised_host: str | None = None
     credentials_file: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    names: bool = False
     workers: int = 64
     ledger_entries: int = 50_000
     ledger_keys: int = 2_000_000

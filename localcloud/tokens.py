@@ -4,7 +4,7 @@ import base64
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -100,9 +100,9 @@ class Verifier:
         self._known: dict[str, Mapping[str, Any]] = {}
 
     def verify(
-        self, token: str, *, issuers: Collection[str], audiences: Collection[str]
+        self, token: str, *, issuers: Container[str], audiences: Container[str] | None
     ) -> Mapping[str, Any]:
-        """Return the claims of a token. An empty `audiences` accepts any. Raises TokenError."""
+        """Return the claims of a token. Without `audiences` any is accepted. Raises TokenError."""
         claims = self._known.get(token)
         if claims is None:
             claims = self._decode(token)
@@ -114,7 +114,7 @@ class Verifier:
             raise TokenError("the token is expired")
         if claims.get("iss") not in issuers:
             raise TokenError("the token is not of an issuer that counts here")
-        if audiences and claims.get("aud") not in audiences:
+        if audiences is not None and claims.get("aud") not in audiences:
             raise TokenError("the token is meant for another audience")
         return claims
 

@@ -25,6 +25,7 @@ class Faults:
 
     `statuses`: name to HTTP status. `by_status`: which name stands for a bare status. `unavailable`,
     `throttled` and `expired` are the names behind the kinds `503`, `throttled` and `expired-credentials`.
+    `marks_errors`: the platform itself marks every error of a function, so that none goes unmarked.
     """
 
     statuses: Mapping[str, int]
@@ -33,6 +34,7 @@ class Faults:
     throttled: str
     expired: str
     reasons: tuple[str, ...] = ()
+    marks_errors: bool = False
 
 
 class Vendor(Protocol):
@@ -59,7 +61,10 @@ class Vendor(Protocol):
         """The names of the functions that it has."""
 
     def function_of(self, call: Call) -> str | None:
-        """The function that a request invokes; None for a request of its management or token plane."""
+        """The function that a request invokes; None for a request of its management or token plane.
+
+        Empty for a call that invokes none and yet belongs to the plane of invocations.
+        """
 
     async def answer(self, call: Call) -> Reply:
         """Authenticate, route, run, answer."""

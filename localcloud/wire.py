@@ -4,6 +4,10 @@ The socket is made by hand, for two reasons. A refused provider must have no lis
 must come back on the same port: while it is refused a bound socket that does not listen holds the
 port, so that connections are refused and nobody else gets it. And a reset must be a reset: the
 connection is closed with a linger of zero, which makes the kernel send RST.
+
+What meets new connections only (a name that does not resolve, a certificate of a stranger) leaves open
+connections as they are, here as in the real world, where they last for minutes. Such a rule therefore
+closes them when it begins, unless it is told not to: the idle ones at once, each other after its answer.
 """
 
 import asyncio
@@ -11,14 +15,16 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 import struct
+import weakref
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from localcloud.executor import Call, Reply
+from localcloud.executor import Call, Raises, Reply
 from localcloud.outages import Outages
 from localcloud.vendor import Vendor
 
@@ -27,19 +33,37 @@ log = logging.getLogger("sidestep.localcloud.wire")
 _BACKLOG = 1024
 _KEEPALIVE_SECONDS = 75.0
 _BIND_ATTEMPTS = 100
+_TURNED_AWAY = 400
+_DOWN = "the database does not answer"
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class Front:
-    """Serves one vendor on one bound socket: `open`, `sync` after each change of its outages, `close`."""
+    """Serves one vendor on one bound socket: `open`, `sync` after each change of its outages, `close`.
 
-    def __init__(self, vendor: Vendor, outages: Outages, bound: socket.socket) -> None:
+    With `tls` it speaks HTTPS only. One that is not `refusable` keeps its socket and connections whatever
+    the outages say; its requests meet them all the same.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        outages: Outages,
+        bound: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        *,
+        refusable: bool = True,
+    ) -> None:
         self.vendor = vendor
         self.outages = outages
+        self.tls = tls
+        self._refusable = refusable
         self.host, self.port = bound.getsockname()[:2]
         self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
         self._held: socket.socket | None = bound
+        self._cutting: frozenset[tuple[str, float]] = frozenset()
+        self._doomed: weakref.WeakSet[web.RequestHandler] = weakref.WeakSet()
         self._timer: asyncio.TimerHandle | None = None
         self._syncs: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
@@ -67,14 +91,21 @@ class Front:
         async with self._lock:
             if self._closed:
                 return
+            if not self._refusable:
+                await self._listen()
+                return
             if self.outages.refused():
                 await self._refuse()
             else:
                 await self._listen()
+            cutting = self.outages.cutting()
+            if cutting - self._cutting:
+                self._end_connections()
+            self._cutting = cutting
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            wait = self.outages.next_refusal_change()
+            wait = self.outages.next_socket_change()
             if wait is not None:
                 # A hair later, so that the change has happened when it is looked at.
                 self._timer = asyncio.get_running_loop().call_later(max(wait, 0) + 0.001, self._sync_soon)
@@ -103,7 +134,9 @@ class Front:
     async def _listen(self) -> None:
         if self._server is None and self._http is not None and self._held is not None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._http, sock=self._held, backlog=_BACKLOG)
+            self._server = await loop.create_server(
+                self._http, sock=self._held, backlog=_BACKLOG, ssl=self.tls
+            )
             self._held = None
 
     async def _refuse(self) -> None:
@@ -126,6 +159,12 @@ class Front:
             for connection in list(self._http.connections):
                 _reset(connection.transport)
 
+    def _end_connections(self) -> None:
+        if self._http is not None:
+            for connection in list(self._http.connections):
+                self._doomed.add(connection)
+                connection.close()  # now where it is idle, else once it has answered
+
     def _request(
         self,
         message: RawRequestMessage,
@@ -142,7 +181,7 @@ class Front:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            response = await _send(request, self.vendor.too_large(), close=True)
+            response = await self._send(request, self.vendor.too_large(), close=True)
             request.protocol.force_close()
             return response
         path, _, query = request.raw_path.partition("?")
@@ -154,21 +193,29 @@ class Front:
             self.vendor.executor.lose(call)
 
     async def _through_outages(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
-        delay, rule = self.outages.meet(self.vendor.function_of(call))
-        if delay > 0:
-            await asyncio.sleep(delay)
+        verdict = self.outages.meet(self.vendor.function_of(call))
+        rule, call.instances = verdict.rule, verdict.instances
+        if verdict.delay > 0:
+            await asyncio.sleep(verdict.delay)
         if rule is None:
-            return await self._deliver(request, call, await self.vendor.answer(call))
-        if rule.fault is not None:
-            return await _send(request, self.vendor.fault(rule.fault, rule.options))
+            return await self._deliver(request, call, await self._answer(call, verdict.factor))
+        if rule.error is not None:
+            call.raises = Raises(
+                rule.error, rule.options.message or _DOWN, marked=rule.kind == "function-raises"
+            )
+            return await self._deliver(request, call, await self._answer(call, verdict.factor))
+        if rule.fault is not None and not rule.executed:
+            return await self._send(request, self.vendor.fault(rule.fault, rule.options))
         if rule.kind in ("blackhole", "reset"):
             if rule.kind == "reset":
                 _reset(request.transport)
             return await _hang()
-        reply = await self.vendor.answer(call)
-        if call.run is None:  # it was turned away; what never ran cannot be lost or garbled
+        reply = await self._answer(call, verdict.factor)
+        if call.run is None and reply.status >= _TURNED_AWAY:  # there is no result to be lost or garbled
             return await self._deliver(request, call, reply)
         self.vendor.executor.lose(call)
+        if rule.fault is not None:
+            return await self._send(request, self.vendor.fault(rule.fault, rule.options))
         match rule.kind:
             case "blackhole-after":
                 return await _hang()
@@ -179,21 +226,45 @@ class Front:
                 await _send_half(request, reply)
                 return await _hang()
             case _:  # corrupt: the rules know no other kind that comes here
-                return await _send(request, _corrupted(reply))
+                return await self._send(request, _corrupted(reply))
+
+    async def _answer(self, call: Call, factor: float) -> Reply:
+        if factor <= 1:
+            return await self.vendor.answer(call)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        reply = await self.vendor.answer(call)
+        await asyncio.sleep((clock() - started) * (factor - 1))
+        return reply
+
+    async def _send(
+        self, request: web.BaseRequest, reply: Reply, *, close: bool = False
+    ) -> web.StreamResponse:
+        return await _send(request, reply, close=close or request.protocol in self._doomed)
 
     async def _deliver(self, request: web.BaseRequest, call: Call, reply: Reply) -> web.StreamResponse:
-        response = await _send(request, reply)
+        response = await self._send(request, reply)
         transport = request.transport
         if transport is not None and not transport.is_closing():
             self.vendor.executor.delivered(call)
         return response
 
 
+def bind_datagram(host: str, port: int) -> socket.socket:
+    """Bind a UDP socket. Raises OSError."""
+    return _bind(host, port, socket.SOCK_DGRAM)
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A socket bound to an address; port 0 takes a free one. Raises OSError if the port is taken."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    return _bind(host, port, socket.SOCK_STREAM)
+
+
+def _bind(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_STREAM:  # two may share a UDP port so
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind((host, port))
     except OSError:

@@ -133,6 +133,7 @@ FAULTS = Faults(
     throttled="TooManyRequestsException",
     expired="ExpiredTokenException",
     reasons=THROTTLE_REASONS,
+    marks_errors=True,
 )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from localcloud import metadata
+from localcloud import metadata, raising
 from localcloud.aws import runtime
 from localcloud.aws.errors import FAULTS, AwsError, fault
 from localcloud.aws.functions import LambdaFunction
@@ -135,6 +135,8 @@ class AwsFront:
         handler = function.handler
         if handler is None:  # `_invoke` has answered a function that is a fault
             raise AwsError("ServiceException", "The function has no code.")
+        if call.raises is not None:
+            handler = raising.lambda_handler(call.raises)
         custom = context.client_context.custom if context.client_context else {}
         values: Metadata = metadata.read({str(key).lower(): value for key, value in custom.items()})
         try:

@@ -1,9 +1,10 @@
 """What Azure's front end answers for itself, by name."""
 
 import html
+import json
 from collections.abc import Mapping
 
-from localcloud.executor import Reply
+from localcloud.executor import Raises, Reply
 from localcloud.vendor import FaultOptions, Faults
 
 # name: (status, what it says; None: an empty body)
@@ -40,6 +41,15 @@ FAULTS = Faults(
     throttled="too-many-requests",
     expired="unauthorized",
 )
+
+
+def failed(raises: Raises) -> Reply:
+    """What a function that raised is answered with: the function wrapper's mark, or the host's empty 500."""
+    if not raises.marked:
+        return Reply(500)
+    body = {"errorType": raises.error, "errorMessage": raises.message}
+    headers = {"Content-Type": "application/json", "Sidestep-Error": "function"}
+    return Reply(500, headers, json.dumps(body).encode())
 
 
 def fault(name: str, options: FaultOptions) -> Reply:

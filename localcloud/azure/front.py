@@ -2,11 +2,11 @@
 
 from urllib.parse import parse_qs
 
-from localcloud import metadata
+from localcloud import metadata, raising
 from localcloud.azure.entra import Entra
-from localcloud.azure.errors import FAULTS, fault
+from localcloud.azure.errors import FAULTS, failed, fault
 from localcloud.azure.functions import HttpTrigger, LoopThread
-from localcloud.executor import Call, Executor, Reply
+from localcloud.executor import Call, Ended, Executor, Reply
 from localcloud.settings import AzureSettings
 from localcloud.strangers import same
 from localcloud.vendor import FaultOptions, Faults, ProviderName
@@ -14,6 +14,11 @@ from localcloud.vendor import FaultOptions, Faults, ProviderName
 _PREFIX = "/api"
 _MAX_BODY = 104_857_600  # bytes: 100 MB, the documented limit of a request to an HTTP trigger
 _NO_OPTIONS = FaultOptions()
+_HOME = Reply(
+    200,
+    {"Content-Type": "text/html"},
+    b"<!DOCTYPE html><html><body><h1>Your Azure Function App is up and running.</h1></body></html>",
+)
 
 
 class AzureFront:
@@ -38,7 +43,9 @@ class AzureFront:
         return tuple(sorted(trigger.name for trigger in self._triggers))
 
     def function_of(self, call: Call) -> str | None:
-        """The function that a request invokes; None for the token endpoint."""
+        """The function that a request invokes; "" for the host's own page, None for the token endpoint."""
+        if call.path == "/":
+            return ""
         if not call.path.startswith(f"{_PREFIX}/"):
             return None
         found = self._match(call)
@@ -53,6 +60,8 @@ class AzureFront:
                 return self._entra.token(call)
             case "GET", path if path == f"{tenant}/discovery/v2.0/keys":
                 return self._entra.key_set()
+            case "GET" | "HEAD", "/":
+                return _HOME
             case _:
                 found = self._match(call)
         if found is None:
@@ -61,13 +70,16 @@ class AzureFront:
         if not self._allowed(call, trigger):
             return fault("unauthorized", _NO_OPTIONS)
         values = metadata.read(call.headers)
+        raises = call.raises
+
+        def job() -> Ended:
+            if raises is not None:
+                return raising.ended(values, failed(raises))
+            return trigger.run(call, parameters, self._loop)
+
         try:
             return await self.executor.execute(
-                call,
-                trigger.name,
-                values,
-                lambda: trigger.run(call, parameters, self._loop),
-                self._settings.timeout_seconds,
+                call, trigger.name, values, job, self._settings.timeout_seconds
             )
         except TimeoutError:
             return fault("gateway-timeout", _NO_OPTIONS)  # the function runs on

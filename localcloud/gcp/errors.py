@@ -4,7 +4,7 @@ import html
 import json
 from collections.abc import Mapping
 
-from localcloud.executor import Reply
+from localcloud.executor import Raises, Reply
 from localcloud.vendor import FaultOptions, Faults
 
 # name: (status, what the page says)
@@ -72,6 +72,12 @@ def fault(name: str, options: FaultOptions) -> Reply:
         headers["Retry-After"] = str(options.retry_after)
     body = words if name in _PLAIN else _page(status, words)
     return Reply(status, headers, body.encode())
+
+
+def failed(raises: Raises) -> Reply:
+    """What a function that raised is answered with: the framework's mark of a crash, or a bare 500."""
+    headers = {"Content-Type": "text/plain"} | ({"X-Google-Status": "crash"} if raises.marked else {})
+    return Reply(500, headers, f"{raises.error}: {raises.message}".encode())
 
 
 def api_error(status: int, name: str, message: str) -> Reply:

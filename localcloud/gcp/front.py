@@ -3,11 +3,11 @@
 import json
 from urllib.parse import unquote
 
-from localcloud import metadata
-from localcloud.executor import Call, Executor, Reply
-from localcloud.gcp.errors import FAULTS, api_error, fault
+from localcloud import metadata, raising
+from localcloud.executor import Call, Ended, Executor, Reply
+from localcloud.gcp.errors import FAULTS, api_error, failed, fault
 from localcloud.gcp.functions import HttpFunction
-from localcloud.gcp.identity import Identity
+from localcloud.gcp.identity import Audiences, Identity
 from localcloud.settings import GcpSettings
 from localcloud.tokens import TokenError
 from localcloud.vendor import FaultOptions, Faults, ProviderName
@@ -19,7 +19,7 @@ _JSON = {"Content-Type": "application/json; charset=UTF-8"}
 
 
 class GcpFront:
-    """Implements `localcloud.vendor.Vendor`. `urls`: the addresses under which it is known, own first."""
+    """Implements `localcloud.vendor.Vendor`. `url` is its own; under the names in `hosts` it is known too."""
 
     provider: ProviderName = "GCP"
     faults: Faults = FAULTS
@@ -30,19 +30,17 @@ class GcpFront:
         settings: GcpSettings,
         functions: dict[str, HttpFunction],
         identity: Identity,
-        urls: tuple[str, ...],
+        url: str,
+        hosts: tuple[str, ...],
         executor: Executor,
     ) -> None:
         self.executor = executor
         self._settings = settings
         self._functions = functions
         self._identity = identity
-        self._urls = urls
+        self._url = url
         self._parent = f"projects/{settings.project}/locations/{settings.location}/functions"
-        self._audiences = {
-            name: frozenset(f"{url}{path}" for url in urls for path in ("", "/", f"/{name}", f"/{name}/"))
-            for name in functions
-        }
+        self._audiences = {name: Audiences(frozenset(hosts), name) for name in functions}
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -70,10 +68,13 @@ class GcpFront:
             return fault("invalid-token", _NO_OPTIONS)
         rest = unquote(call.path[len(call.path.split("/", 2)[1]) + 1 :], "latin-1") or "/"
         values = metadata.read(call.headers)
+        raises = call.raises
+
+        def job() -> Ended:
+            return function.run(call, rest) if raises is None else raising.ended(values, failed(raises))
+
         try:
-            return await self.executor.execute(
-                call, name, values, lambda: function.run(call, rest), self._settings.timeout_seconds
-            )
+            return await self.executor.execute(call, name, values, job, self._settings.timeout_seconds)
         except TimeoutError:
             return fault("upstream-timeout", _NO_OPTIONS)  # the container runs on
 
@@ -117,7 +118,7 @@ class GcpFront:
         return Reply(200, _JSON, json.dumps(self._resource(function)).encode())
 
     def _resource(self, function: HttpFunction) -> dict[str, object]:
-        uri = f"{self._urls[0]}/{function.name}"
+        uri = f"{self._url}/{function.name}"
         return {
             "name": f"{self._parent}/{function.name}",
             "environment": "GEN_2",

@@ -6,8 +6,10 @@ ID token for one audience, or an access token for the management API.
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from localcloud.executor import Call, Reply
 from localcloud.settings import GcpSettings
@@ -22,6 +24,28 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _CLIENT_ID = "100000000000000000001"
 _JSON = {"Content-Type": "application/json; charset=UTF-8"}
 _MAX_AUDIENCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Audiences:
+    """The audiences that a function takes: its host's or its own URL, under every port that leads to it."""
+
+    hosts: frozenset[str]
+    function: str
+
+    def __contains__(self, audience: object) -> bool:
+        if not isinstance(audience, str):
+            return False
+        try:
+            parts = urlsplit(audience)
+        except ValueError:
+            return False
+        return (
+            parts.scheme in ("http", "https")
+            and parts.hostname in self.hosts
+            and parts.path.rstrip("/") in ("", f"/{self.function}")
+            and not (parts.query or parts.fragment or parts.username)
+        )
 
 
 class Identity:
@@ -84,7 +108,7 @@ class Identity:
         """`GET /oauth2/v3/certs`: a JSON Web Key Set."""
         return _granted({"keys": [self._issuer_key.jwk]})
 
-    def check_id_token(self, call: Call, audiences: Collection[str]) -> None:
+    def check_id_token(self, call: Call, audiences: Container[str]) -> None:
         """Raises TokenError unless the request bears an ID token for one of the audiences."""
         self._issued.verify(_bearer(call), issuers=(ISSUER,), audiences=audiences)
 
@@ -97,7 +121,7 @@ class Identity:
         try:
             self._issued.verify(token, issuers=(ISSUER,), audiences=(_API_AUDIENCE,))
         except TokenError:
-            self._account.verify(token, issuers=(self._settings.service_account,), audiences=())
+            self._account.verify(token, issuers=(self._settings.service_account,), audiences=None)
 
     def _issue(self, audience: str) -> str:
         now = int(self._now())

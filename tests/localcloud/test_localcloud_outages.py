@@ -10,7 +10,7 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, 
 
 from localcloud.app import LocalCloud
 from localcloud.client import ControlClient
-from localcloud.rules import parse
+from localcloud.reading import parse
 from localcloud.settings import LocalCloudSettings
 from localcloud.vendor import PROVIDERS, ProviderName
 from tests.localcloud.calling import Caller, caller_of, lambda_client

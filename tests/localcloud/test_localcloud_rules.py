@@ -8,7 +8,8 @@ from localcloud.aws.errors import FAULTS as AWS
 from localcloud.azure.errors import FAULTS as AZURE
 from localcloud.gcp.errors import FAULTS as GCP
 from localcloud.outages import MAX_RULES, Outages, TooManyRulesError
-from localcloud.rules import KINDS, InvalidRuleError, parse
+from localcloud.reading import InvalidRuleError, parse
+from localcloud.rules import BEFORE_REQUESTS, KINDS, SLOWER
 from localcloud.vendor import Faults
 
 
@@ -59,13 +60,13 @@ def test_flapping_begins_with_on_and_alternates() -> None:
 
 def test_a_refusal_says_when_it_will_change() -> None:
     active, clock = outages({"kind": "refused", "flap": [5, 3], "for_seconds": 9})
-    assert (active.refused(), active.next_refusal_change()) == (True, 5.0)
+    assert (active.refused(), active.next_socket_change()) == (True, 5.0)
     clock.now += 6
-    assert (active.refused(), active.next_refusal_change()) == (False, 2.0)
+    assert (active.refused(), active.next_socket_change()) == (False, 2.0)
     clock.now += 2.5
-    assert (active.refused(), active.next_refusal_change()) == (True, 0.5)
+    assert (active.refused(), active.next_socket_change()) == (True, 0.5)
     clock.now += 0.5
-    assert (active.refused(), active.next_refusal_change()) == (False, None)
+    assert (active.refused(), active.next_socket_change()) == (False, None)
 
 
 def test_a_refusal_decides_nothing_about_requests() -> None:
@@ -147,11 +148,12 @@ def test_a_provider_holds_a_hundred_rules() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_read_and_shown_as_it_was_said(kind: str) -> None:
     body: dict[str, Any] = {"kind": kind}
-    body |= {"delay_ms": 5} if kind == "slow" else {}
-    body |= {"name": "KMSDisabledException"} if kind == "error" else {}
+    body |= {"delay_ms": 5} if kind in SLOWER else {}
+    body |= {"name": "crash"} if kind == "error" else {}
     body |= {"for_seconds": 3, "flap": [1, 2]}
-    body |= {} if kind == "refused" else {"percent": 50, "seed": 3, "function": "f"}
-    shown = parse(body, AWS).as_json()
+    body |= {} if kind == "refused" else {"percent": 50, "seed": 3}
+    body |= {} if kind in BEFORE_REQUESTS else {"function": "f"}
+    shown = parse(body, GCP, tls=True).as_json()
     assert body.items() <= {**shown, "flap": list(shown["flap"])}.items()
 
 
