@@ -20,6 +20,7 @@ from core.engine.definitions import Definitions
 from core.engine.inbox import heard
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
+from core.engine.waiting import ASK_AGAIN_MS, WaitingRoom
 from core.errors import NotOwner, SidestepError, StoreFull, StoreUnavailable
 from core.graph.model import Target, TaskStep
 from core.machine import events as ev
@@ -78,10 +79,13 @@ class Driver:
         clock: Clock,
         settings: EngineSettings,
         complaints: Complaints,
+        waiting: WaitingRoom,
         loaded: Loaded | None = None,
     ) -> None:
         self.claim = claim
         self._complaints = complaints
+        self._waiting = waiting
+        self._seated = False
         self._loaded = loaded
         self.draining = False
         self.releasing = False
@@ -107,6 +111,7 @@ class Driver:
         try:
             await self._drive()
         finally:
+            self._stand_up()
             for call in self._calls.values():
                 call.cancel()
             await asyncio.gather(*self._calls.values(), return_exceptions=True)
@@ -123,8 +128,13 @@ class Driver:
         while True:
             await self._hold_lease()
             state, events, commands, wake_at, queued = self._step(state, facts, messages)
-            # What waits for room at a target is kept in hand: a turn may come at any moment.
-            idle = state.in_flight == 0 and not queued
+            idle = state.in_flight == 0
+            if idle and queued:
+                # A turn may come at any moment, so it is kept in hand, unless too many are.
+                self._seated = self._waiting.enter()
+                idle = not self._seated
+                ask_again = self._clock.now_ms() + ASK_AGAIN_MS
+                wake_at = min(ask_again, wake_at or ask_again) if idle else wake_at
             self.releasing = idle
             committed = await self._commit(state, events, messages, idle, wake_at)
             for event in events:
@@ -144,8 +154,14 @@ class Driver:
                 facts, rung = await self._await_news(None if self.draining else wake_at, queued)
             else:
                 facts, rung = [], True
+            self._stand_up()
             if rung:
                 messages = await self._persist(lambda: self._store.inbox(execution_id))
+
+    def _stand_up(self) -> None:
+        if self._seated:
+            self._seated = False
+            self._waiting.leave()
 
     async def _hold_lease(self) -> None:
         """Renew a lease that is about to lapse, or lapsed while this process was stopped.

@@ -11,6 +11,7 @@ from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.driver import Driver, LeaseLost
 from core.engine.settings import EngineSettings
+from core.engine.waiting import WaitingRoom
 from core.errors import JournalUnreadable, StoreError, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
@@ -50,6 +51,8 @@ class Engine:
         self._stopping = False
         self._renewed_at = clock.monotonic()
         self._complaints = Complaints(log, clock)
+        # Half of them at most: the other half is for what can go on.
+        self._waiting = WaitingRoom(self._settings.concurrency // 2)
 
     @property
     def in_hand(self) -> int:
@@ -134,6 +137,7 @@ class Engine:
             self._clock,
             self._settings,
             self._complaints,
+            self._waiting,
             loaded,
         )
         self._drivers[claim.execution_id] = driver
