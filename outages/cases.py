@@ -47,7 +47,7 @@ class Spell:
     """One provider fails for a while, from `begin` to `end` (shares of the load's time).
 
     `kind` and `options` are a rule of localcloud's. `executed` and `scope` are what a call that it meets
-    proves by the table of outcomes.
+    proves by the table of outcomes, `again` whether it asks for one more try at the same target.
     """
 
     provider: str
@@ -57,6 +57,7 @@ class Spell:
     options: Mapping[str, Any] = field(default_factory=dict)
     executed: Executed = Executed.NO
     scope: Scope = Scope.PROVIDER
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Case:
 
     `seconds`: how long load is sent where the case needs a time of its own. `settings` are variables of the
     server's environment. `swaps` puts another function in a function's place. `on_function_error` lets the
-    steps fail over on functions' own errors. `tls`: the clouds are called over TLS.
+    steps fail over on functions' own errors. `tls`: the clouds are called over TLS, `names`: by
+    names, not addresses.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Case:
     swaps: Mapping[str, str] = field(default_factory=dict)
     on_function_error: bool = False
     tls: bool = False
+    names: bool = False
 
     @property
     def onset(self) -> float:
@@ -100,6 +103,11 @@ class Case:
     def over(self) -> float:
         """When the last thing is well again, as a share of the load's time."""
         return max((*(one.end for one in self.spells), *(one.end for one in self.deeds)), default=END)
+
+    @property
+    def only_wire(self) -> bool:
+        """Whether it is about processes of Sidestep's own, of which the simulator has none."""
+        return bool(self.deeds) or self.replicas > 1
 
     @property
     def dead(self) -> frozenset[str]:

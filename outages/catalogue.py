@@ -31,6 +31,11 @@ def _out(kind: str, provider: str = "AWS", begin: float = 0.4, end: float = 0.8,
     return Spell(provider, kind, begin, end, options)
 
 
+def _hole(kind: str) -> Spell:
+    """For longer than a timeout of 10 s, so that a strategy that waits for timeouts can learn from them."""
+    return Spell("AWS", kind, 0.3, 0.75, executed=Executed.MAYBE)
+
+
 def _maybe(kind: str, executed: Executed = Executed.MAYBE, scope: Scope = Scope.PROVIDER) -> Spell:
     return Spell("AWS", kind, executed=executed, scope=scope)
 
@@ -46,7 +51,7 @@ OUTAGES: Final = (
         seconds=40.0,
         settings=_SOON,
     ),
-    Case("nxdomain", "AWS's name does not resolve", "outage", _CLEAR, (_out("dns-nxdomain"),)),
+    Case("nxdomain", "AWS's name does not resolve", "outage", _CLEAR, (_out("dns-nxdomain"),), names=True),
     Case(
         "bad-certificate",
         "AWS shows a certificate that nobody signed",
@@ -60,14 +65,16 @@ OUTAGES: Final = (
         "AWS takes requests, and neither runs nor answers them",
         "outage",
         _HOLE,
-        (_maybe("blackhole"),),
+        (_hole("blackhole"),),
+        seconds=30.0,
     ),
     Case(
         "black-hole-after",
         "AWS runs the functions, and answers nothing",
         "outage",
         _HOLE,
-        (_maybe("blackhole-after"),),
+        (_hole("blackhole-after"),),
+        seconds=30.0,
     ),
     Case(
         "reply-lost",
@@ -136,10 +143,14 @@ OUTAGES: Final = (
     ),
     Case(
         "slow-ramp",
-        "AWS gets slower and slower, to 2 s a call",
+        "AWS gets slower and slower, to ten times as long",
         "outage",
         _SINGLE,
-        (Spell("AWS", "slow", options={"delay_ms": 2_000, "ramp_seconds": 6}, executed=Executed.YES),),
+        (
+            Spell(
+                "AWS", "slow", options={"delay_ms": 0, "factor": 10, "ramp_seconds": 6}, executed=Executed.YES
+            ),
+        ),
     ),
     Case(
         "corrupt-body",

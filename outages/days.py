@@ -21,11 +21,7 @@ HEALTHY_DAYS: Final = (
         "a burst of cold starts: each takes 1.5 s",
         "healthy day",
         _WELL,
-        (
-            Spell(
-                "AWS", "slow", 0.4, 0.6, {"delay_ms": 1_500, "percent": 5, "seed": 3}, executed=Executed.YES
-            ),
-        ),
+        (Spell("AWS", "cold-start", 0.4, 0.7, {"delay_ms": 1_500, "warm": 0}, executed=Executed.YES),),
     ),
     Case(
         "slow-one-percent",
@@ -94,6 +90,7 @@ REPLAYS: Final = (
             Spell("AWS", "reset", 0.7, 0.85, {"percent": 40, "seed": 8}, executed=Executed.MAYBE),
         ),
         seconds=30.0,
+        names=True,
     ),
     Case(
         "gcp-2025-06-12",
@@ -127,5 +124,6 @@ REPLAYS: Final = (
         primary="AZURE",
         seconds=30.0,
         tls=True,
+        names=True,
     ),
 )

@@ -87,9 +87,7 @@ async def _played(case: Case, sizes: Sizes, ready: Stage, problems: list[str], s
                 group.create_task(_cast(spell, ready, seconds))
             for deed in case.deeds:
                 group.create_task(_done(deed, ready, seconds))
-        say(
-            f"  {case.name}: {load.submitted} sent, {len(load.acknowledged)} acknowledged; the rest is awaited"
-        )
+        say(f"  {case.name}: {load.submitted} sent, {len(load.acknowledged)} acknowledged; waiting for them")
         await load.drain(_DRAIN_SECONDS / 2)
         await ready.control.clear()
         await settled(ready.session, ready.urls, _DRAIN_SECONDS)

@@ -48,7 +48,8 @@ async def stage(case: Case, folder: Path, settings: Mapping[str, str]) -> AsyncI
     `settings` are variables for the servers beside the case's own. Raises NotStarted, TimeoutError.
     """
     async with contextlib.AsyncExitStack() as stack:
-        arguments = ["localcloud", "--port", "0", *(["--tls"] if case.tls else [])]
+        options = [name for name, asked in (("--tls", case.tls), ("--names", case.names)) if asked]
+        arguments = ["localcloud", "--port", "0", *options]
         clouds = Program("localcloud", arguments, folder, {})
         stack.push_async_callback(clouds.end)
         clouds.start()
