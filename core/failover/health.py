@@ -81,6 +81,10 @@ class Health(msgspec.Struct, frozen=True):
         standing = self.spent.get(target) or self.functions.get(target)
         return self.places.get(place_of(target), WELL) if standing is None else standing
 
+    def is_plain(self, target: Target) -> bool:
+        """True where a primary may be called as if nothing were known of anything."""
+        return self.of(target).state == "CLOSED" and target.provider not in self.refused
+
     def after(self, target: Target, role: str) -> "Health":
         """What is left for further calls of the same decision once one of `target` in `role` is decided.
 

@@ -86,8 +86,7 @@ def decide(
     """
     run = _Run(state, now, health, entropy, rules, stopping=stopping)
     run.go()
-    queued = tuple(dict.fromkeys(target for targets in run.queued.values() for target in targets))
-    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at(), queued)
+    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at(), run.queues())
 
 
 class _Run:
@@ -117,14 +116,18 @@ class _Run:
         if state.terminal or state.status in {PARKED, PAUSED}:
             return None
         times = [*state.waiting.values(), *self.looks]
-        times.extend(
-            visit.deadline_at
-            for visit in map(state.visits.get, self.queued)
-            if visit is not None and visit.deadline_at is not None
-        )
+        for path in self.queued:
+            deadline_at = state.visits[path].deadline_at
+            if deadline_at is not None:
+                times.append(deadline_at)
         if state.deadline_at is not None and not state.parked:
             times.append(state.deadline_at)
         return min(times, default=None)
+
+    def queues(self) -> tuple[Target, ...]:
+        if not self.queued:
+            return ()
+        return tuple(dict.fromkeys(target for targets in self.queued.values() for target in targets))
 
     def go(self) -> None:
         if self.state.terminal:
@@ -152,18 +155,15 @@ class _Run:
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
                 self.visit(path)
-        while not self.state.terminal:
-            # What waits for room was asked already, and is asked again when there may be some.
-            ready = sorted(path for path in self.state.ready if path not in self.queued)
-            if not ready:
-                break
-            for path in ready:
+        # What waits for room was asked already, and is asked again when there may be some.
+        while len(self.state.ready) > len(self.queued) and not self.state.terminal:
+            for path in sorted(path for path in self.state.ready if path not in self.queued):
                 if self.state.visits_total > self.state.visit_budget:
                     self.run_away()
                     return
                 if path in self.state.ready:
                     self.visit(path)
-        if not self.stopping:
+        if self.state.watched and not self.stopping:
             for path in sorted(self.state.watched):
                 self.hedge(path)
         self.finish()
@@ -285,7 +285,9 @@ class _Run:
         if plan.send is not None:
             self.commands.append(plan.send)
             started = plan.send.started
-            self.at = replace(self.at, health=self.at.health.after(started.target, started.role))
+            left = self.at.health.after(started.target, started.role)
+            if left is not self.at.health:
+                self.at = replace(self.at, health=left)
 
     def hedge(self, path: str) -> None:
         """Look whether a call that is under way wants a second one beside it."""

@@ -49,10 +49,12 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
     """An attempt at the visit's target, or at the first after it that may be called now."""
     if visit.wake_at is not None and visit.wake_at > at.now:
         return Plan()
-    label = _label(visit)
+    practice = None if visit.attempts else rehearsal(step, at.health, at.entropy, visit.path)
+    if practice is None and not visit.target and at.health.is_plain(step.targets[0]):
+        # By far the most calls, and nothing is to be asked about them.
+        return start(state, visit, step, 0, visit.role, visit.reasons, at)
     order = (visit.target, *others(step, visit.target, visit.tried))
-    practice = rehearsal(step, at.health, at.entropy, label) if not visit.attempts else None
-    choice = practice or choose(step, order, at.health, at.entropy, label)
+    choice = practice or choose(step, order, at.health, at.entropy, _label(visit))
     match choice:
         case Nowhere():
             cause = "; ".join(choice.reasons) or "no target can be called"
@@ -210,9 +212,11 @@ def _share_of(left: int, visit: Visit, step: TaskStep, index: int, health: Healt
     """
     if visit.attempts or index + 1 >= len(step.targets) or step.on_ambiguous != "failover":
         return left
-    own, other = health.of(step.targets[index]), health.of(step.targets[index + 1])
+    own = health.of(step.targets[index]).p99_ms
+    if own is None:
+        return left
+    other = health.of(step.targets[index + 1]).p99_ms
     reserve = health.reserve_share * step.deadline_ms
-    if other.p99_ms is not None:
-        reserve = min(reserve, health.reserve_factor * other.p99_ms)
-    fits = own.p99_ms is not None and own.p99_ms <= left - reserve
-    return int(left - reserve) if fits else left
+    if other is not None:
+        reserve = min(reserve, health.reserve_factor * other)
+    return int(left - reserve) if own <= left - reserve else left

@@ -43,7 +43,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
         raise IllegalEvent(f"attempt {event.attempt} of {event.visit} is of another round")
     step = state.step_of(visit)
     target = visit.target
-    if isinstance(step, TaskStep) and event.target in step.targets:
+    if isinstance(step, TaskStep) and event.target != step.targets[target] and event.target in step.targets:
         target = step.targets.index(event.target)
     visit = replace(
         visit,
