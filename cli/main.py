@@ -15,6 +15,7 @@ from cli.commands import (
     lifecycle,
     localcloud,
     providers,
+    rehearse,
     run,
     serve,
     validate,
@@ -62,6 +63,7 @@ def build() -> typer.Typer:
     validate.register(app)
     workflows.register(app)
     providers.register(app)
+    rehearse.register(app)
     localcloud.register(app)
     return app
 

@@ -50,34 +50,6 @@ def status(value: object) -> Text:
     return Text(on_line(str(value)), telling.STYLES.get(str(value), ""))
 
 
-def providers(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
-    """The providers, with the newest failure of each."""
-    return table(
-        ("PROVIDER", "CONFIGURED", "IN FLIGHT", "CALLS", "FAILURES", "LAST FAILURE"),
-        [
-            (
-                str(row.get("provider")),
-                Text("yes", "green") if row.get("configured") else Text("no", "dim"),
-                str(row.get("inFlight", 0)),
-                str(row.get("calls", 0)),
-                Text(str(row.get("failures", 0)), "yellow" if row.get("failures") else ""),
-                _last_failure(row),
-            )
-            for row in rows
-        ],
-    )
-
-
-def _last_failure(row: Mapping[str, Any]) -> str:
-    if not row.get("configured"):
-        return str(row.get("whyNot") or "")
-    failed = next((seen for seen in row.get("recent") or () if not seen.get("ok")), None)
-    if failed is None:
-        return ""
-    called = failed.get("target") or {}
-    return f"{telling.failure(failed)} ({telling.target(called)}, {failed.get('at')})"
-
-
 def workflows(rows: Iterable[Mapping[str, Any]]) -> list[Text]:
     """A listing of registered workflows."""
     return table(
