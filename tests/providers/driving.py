@@ -1,13 +1,18 @@
 """Helpers of the providers' tests: calls, open providers, single answers."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+from adapters.providers.build import build
+from api.settings import load
 from core.failover.outcome import Outcome
 from core.graph.model import Target
 from core.ports.provider import Call, Provider
 from core.testing.contracts.provider_server import Answer, ProviderServer, answers
+from localcloud.app import LocalCloud
 
 
 def call_of(target: Target, **changes: Any) -> Call:
@@ -42,3 +47,38 @@ async def answered(server: ProviderServer, provider: Provider, target: Target, a
     outcome = await provider.invoke(call_of(target))
     assert len(server.seen) == before + 1
     return outcome
+
+
+def provider_of(name: str, base: str, **wire: Any) -> tuple[Provider, Target]:
+    """A provider of that name whose functions live at `base`, and one of them."""
+    own: dict[str, dict[str, Any]] = {
+        "AWS": {
+            "region": "eu-west-1",
+            "endpoint_url": base,
+            "access_key_id": "AKID",
+            "secret_access_key": "secret",
+        },
+        "GCP": {"base_url": base, "auth": "none"},
+        "AZURE": {"base_url": base},
+        "HTTP": {"origins": (base,)},
+    }
+    target = Target(name, f"{base}/charge" if name == "HTTP" else "charge")
+    return build({name: {**own[name], "allow_private_origins": (base,), **wire}})[name], target
+
+
+@contextlib.asynccontextmanager
+async def clouds(localcloud: LocalCloud, folder: Path) -> AsyncIterator[dict[str, Provider]]:
+    """The providers as a server would have them, configured by localcloud's own environment."""
+    async with contextlib.AsyncExitStack() as stack:
+        built = build(load(localcloud.environment(), folder=folder).providers.plain())
+        for provider in built.values():
+            await provider.open()
+            stack.push_async_callback(provider.close)
+        yield built
+
+
+async def invoke(
+    providers: dict[str, Provider], cloud: str, function: str = "my-func", **changes: Any
+) -> Outcome:
+    values = {"not_after_ms": int(time.time() * 1000) + 60_000, **changes}
+    return await providers[cloud].invoke(call_of(Target(cloud, function), **values))

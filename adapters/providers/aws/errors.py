@@ -58,6 +58,10 @@ BY_NAME: dict[str, Row] = {
     **dict.fromkeys(
         (
             "TooManyRequestsException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "SlowDown",
+            "ThrottledException",
             "ThrottlingException",
             "Throttling",
             "RequestLimitExceeded",
@@ -150,13 +154,19 @@ BY_NAME: dict[str, Row] = {
 }
 """By the error's name."""
 
-NAME_PREFIXES = (("EC2", BROKEN_FUNCTION), ("ENI", BROKEN_FUNCTION), ("KMS", BROKEN_FUNCTION))
-"""Families that Lambda adds members to; with status 502 only."""
+BROKEN_FAMILIES = ("EC2", "ENI", "KMS", "Invalid", "Subnet", "Runtime")
+"""Families that Lambda adds members to: with status 502 a member says that a function cannot be set up."""
+
+MOUNT_FAMILIES = ("EFS", "S3Files", "SnapStart")
+"""The same, with any 4xx too: a member says that a function has no file system or snapshot (yet)."""
+
+LATER = (408, 409, 410)
+"""The statuses with which Lambda says that the same request may succeed soon."""
 
 BY_STATUS = (
     THROTTLED,
     UNAUTHORISED,
-    replace(NOT_READY, statuses=(408, 409, 410)),
+    replace(NOT_READY, statuses=LATER),
     NOT_DEPLOYED,
     REFUSED_REQUEST,
     PROVIDER_FAULT,
@@ -169,7 +179,7 @@ CUT_OFF = frozenset({"Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemo
 _TIMED_OUT = re.compile(r"Task timed out after [0-9.]+ seconds")
 _KEBAB = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NAME = re.compile(r"[A-Za-z0-9]{1,100}")
-_BAD_GATEWAY = 502
+_THROTTLED, _SERVER_ERROR, _BAD_GATEWAY = 429, 500, 502
 
 
 def classify(reply: Reply, secrets: Iterable[str]) -> Outcome:
@@ -186,11 +196,7 @@ def classify(reply: Reply, secrets: Iterable[str]) -> Outcome:
 def _refusal(reply: Reply, secrets: Iterable[str]) -> Outcome:
     document = _document(reply)
     name = _error_name(reply, document)
-    row = BY_NAME.get(name)
-    if row is None and reply.status == _BAD_GATEWAY:
-        row = next((row for prefix, row in NAME_PREFIXES if name.startswith(prefix)), None)
-    if row is None:
-        row = first_match(BY_STATUS, reply)
+    row = BY_NAME.get(name) or _family(name, reply.status) or first_match(BY_STATUS, reply)
     outcome = row.outcome(reply, secrets, words=_words(name, document, secrets))
     changes: dict[str, Any] = {}
     if name:
@@ -198,6 +204,14 @@ def _refusal(reply: Reply, secrets: Iterable[str]) -> Outcome:
     if outcome.retry_after_ms is None and row is THROTTLED:
         changes["retry_after_ms"] = outcomes.retry_after_ms(str(document.get("retryAfterSeconds") or ""))
     return msgspec.structs.replace(outcome, **changes) if changes else outcome
+
+
+def _family(name: str, status: int) -> Row | None:
+    if name.startswith(MOUNT_FAMILIES) and (status < _SERVER_ERROR or status == _BAD_GATEWAY):
+        return NOT_READY if status in LATER else None if status == _THROTTLED else BROKEN_FUNCTION
+    if name.startswith(BROKEN_FAMILIES) and status == _BAD_GATEWAY:
+        return BROKEN_FUNCTION
+    return None
 
 
 def _function_error(reply: Reply, secrets: Iterable[str]) -> Outcome:
