@@ -56,7 +56,7 @@ class Cloud(Provider):
         self._clouds = clouds
         self._chance = chance
         self._busy: Counter[str] = Counter()
-        self._instances: dict[tuple[Spell, str], int] = {}
+        self._instances: dict[str, int] = {}
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -145,10 +145,10 @@ class Cloud(Provider):
         options = spell.options
         delay = float(options.get("delay_ms", 0)) / 1000
         if spell.kind == "cold-start":
-            there = self._instances.setdefault((spell, function), int(options.get("warm", 0)))
+            there = self._instances.setdefault(function, int(options.get("warm", 0)))
             if self._busy[function] <= there:
                 return 0.0, 1.0
-            self._instances[spell, function] = there + 1
+            self._instances[function] = there + 1
             return delay, 1.0
         ramp = float(options.get("ramp_seconds", 0))
         grown = 1.0 if ramp <= 0 else min(1.0, (_time() - spell.begin * self._seconds) / ramp)

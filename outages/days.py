@@ -21,7 +21,7 @@ HEALTHY_DAYS: Final = (
         "a burst of cold starts: each takes 1.5 s",
         "healthy day",
         _WELL,
-        (Spell("AWS", "cold-start", 0.4, 0.7, {"delay_ms": 1_500, "warm": 0}, executed=Executed.YES),),
+        (Spell("AWS", "cold-start", 0.4, 0.7, {"delay_ms": 1_500, "warm": 1}, executed=Executed.YES),),
     ),
     Case(
         "slow-one-percent",

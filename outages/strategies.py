@@ -38,7 +38,7 @@ class Baseline:
         self._case = case
         self._clouds = clouds
         self._told: dict[str, Told] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
         self._happenings: list[Happening] = []
 
     async def start(self) -> None:
@@ -49,17 +49,20 @@ class Baseline:
         name = f"e{number:06}"
         told = self._told[name] = Told(name, "RUNNING", now(), now())
         task = asyncio.create_task(self._execute(told, number % len(WORKFLOWS)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.append(task)
         return name
 
     async def stop(self, seconds: float) -> None:
         """As the protocol says."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=seconds)
-        for task in self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        open_ones = [task for task in self._tasks if not task.done()]
+        for task in open_ones:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*open_ones, return_exceptions=True)
+        for task in self._tasks:
+            if not task.cancelled():
+                task.result()  # a mistake in a strategy is none of its figures
 
     async def executions(self) -> Mapping[str, Told]:
         """As the protocol says."""

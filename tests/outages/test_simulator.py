@@ -1,0 +1,84 @@
+"""The simulator: the same outage, in virtual time, for the baselines and for the engine itself."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from outages.cases import Case
+from outages.catalogue import case_of
+from outages.figures import Figures, count
+from outages.ours import Sidestep
+from outages.simulator import Maker, VirtualLoop, simulate
+from outages.strategies import BASELINES
+
+RETRY, NAIVE, FIVE = BASELINES["retry only"], BASELINES["naive fallback"], BASELINES["five in a row"]
+
+
+def figures(case: Case | str, make: Maker, seconds: float = 20.0, rate: float = 40.0) -> Figures:
+    case = case_of(case) if isinstance(case, str) else case
+    return count(case, simulate(case, make, seconds, rate))
+
+
+def test_an_hour_of_virtual_time_takes_no_time() -> None:
+    async def wait() -> float:
+        await asyncio.sleep(3_600)
+        return asyncio.get_running_loop().time()
+
+    began = time.monotonic()
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(wait()) == pytest.approx(3_600)
+    assert time.monotonic() - began < 5
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    assert figures("thirty-percent", FIVE) == figures("thirty-percent", FIVE)
+
+
+def test_on_a_calm_day_every_strategy_completes_everything() -> None:
+    for make in (RETRY, NAIVE, FIVE, Sidestep):
+        found = figures("calm", make, seconds=4.0)
+        assert (found.completed, found.amplification, found.twice) == (160, 1.0, 0)
+
+
+def test_retries_at_a_dead_cloud_do_not_help() -> None:
+    found = figures("refused", RETRY)
+    assert found.failed > 0
+    assert found.sidesteps == 0
+
+
+def test_five_timeouts_in_a_row_are_a_whole_timeout_late() -> None:
+    case = replace(case_of("black-hole-before"), seconds=None)
+    found = figures(case, FIVE, seconds=30.0)
+    assert found.to_open == pytest.approx(10_000, abs=300)
+    # All that came in ten seconds, and some that were on their way.
+    assert 390 <= found.stuck <= 430
+
+
+def test_who_calls_a_fallback_after_a_lost_reply_runs_what_must_not_run_twice_twice() -> None:
+    assert figures("reply-lost", NAIVE).once_twice
+    assert figures("reply-lost", RETRY).once_twice
+    ours = figures("reply-lost", Sidestep)
+    assert ours.once_twice == ()
+    assert ours.completed + ours.parked == ours.submitted
+
+
+def test_a_users_bug_moves_the_naive_fallback_and_not_sidestep() -> None:
+    assert figures("user-bug-everywhere", NAIVE).bug_sidesteps > 0
+    ours = figures("user-bug-everywhere", Sidestep)
+    assert (ours.bug_sidesteps, ours.sidesteps) == (0, 0)
+    assert ours.failed == ours.failed_own > 0
+
+
+def test_flapping_makes_five_in_a_row_move_to_and_fro() -> None:
+    assert figures("flapping", FIVE, seconds=55.0).moves > 3
+
+
+def test_a_cold_start_is_slow_once_for_each_instance() -> None:
+    found = figures("cold-starts", NAIVE)
+    assert found.completed == found.submitted
+    assert found.added_p99 is not None
+    assert found.added_p99 > 1_000
+    assert found.added_median is not None
+    assert found.added_median < 5
