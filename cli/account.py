@@ -57,8 +57,9 @@ def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
         lead = Text.assemble(
             "  ", f"{name:<{column}}", "  ", (f"{on_line(status):<9}", telling.STYLES.get(status, ""))
         )
-        said: set[str] = set()
-        calls = [(telling.attempt(call), reasons.remarks(call, said)) for call in visit.get("attempts") or ()]
+        attempts = visit.get("attempts") or ()
+        told = zip(attempts, reasons.remarks(attempts), strict=True)
+        calls = [(telling.attempt(call), remarks) for call, remarks in told]
         took = _between(visit.get("startedAt"), visit.get("endedAt"))
         if not calls and took is not None and took >= SHOWN_MS:
             lead.append(f"  {telling.duration(took)}")

@@ -1,10 +1,12 @@
 """Why an attempt went where it did: its role, and what its reasons say of breakers and overrides."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from cli.output import on_line
+
+Json = Mapping[str, Any]
 
 ROLES: Final = {
     "retry": "retry",
@@ -19,12 +21,21 @@ MOST: Final = 200
 """Characters of one remark."""
 
 _PASSED: Final = "passed over "
-_BREAKER: Final = "breaker "
-_OPENED: Final = re.compile(r"breaker .+ (?:opened|closed|reopened)\b")
-_BETWEEN: Final = re.compile(rf"; (?={_PASSED}|{_BREAKER})")
+_PHASES: Final = {
+    "SUSPECT": "suspect",
+    "OPEN": "open",
+    "HALF_OPEN": "half open",
+    "RAMPING": "ramping back",
+}
+_SAID: Final = {"DRAINED": "drained", "FORCED_OPEN": "forced open", "FORCED_CLOSED": "forced closed"}
+_STATES: Final = "|".join((*_PHASES, *_SAID))
+_WHO: Final = r"(?:AWS|GCP|AZURE|HTTP)\b[^;(]*?"
+_STANDS: Final = re.compile(rf"({_WHO}) is ({_STATES})\b(.*)")
+_BETWEEN: Final = re.compile(rf"; (?={_PASSED}|breaker |{_WHO} is (?:{_STATES})\b)")
+_UNTRIED: Final = frozenset({"static", "probe"})
 
 
-def role(call: Mapping[str, Any]) -> str:
+def role(call: Json) -> str:
     """What kind of call it was, in a word; empty for the ordinary ones."""
     named = str(call.get("role") or "")
     if named in {"", "sidestep"}:
@@ -32,38 +43,46 @@ def role(call: Mapping[str, Any]) -> str:
     return ROLES.get(named) or on_line(named)
 
 
-def remarks(call: Mapping[str, Any], said: set[str]) -> list[str]:
-    """What an attempt's reasons tell of breakers and of targets that were passed over, each once: what is in
-    `said` is left out, and what is told is added there.
-
-    A breaker that is told to have opened is not told to be open as well.
+def remarks(calls: Sequence[Json]) -> Iterator[list[str]]:
+    """For each attempt of a visit what its reasons tell of breakers, overrides and targets that were passed
+    over; each is told once. A breaker that is open where an attempt before was let through has opened.
     """
-    found = [part for reason in _texts(call.get("reasons")) for part in _parts(reason)]
-    opened = {_names(part) for part in found if _OPENED.match(part)}
-    fresh = []
-    for part in found:
-        if part in said:
-            continue
-        said.add(part)
-        if _OPENED.match(part) or _names(part) not in opened:
-            fresh.append(part if len(part) <= MOST else part[: MOST - 3].rstrip() + "...")
-    return fresh
+    said: set[str] = set()
+    tried: list[str] = []
+    for call in calls:
+        fresh = []
+        for part in (part for reason in _texts(call.get("reasons")) for part in _parts(reason)):
+            what, told = _told(part, tried)
+            if what not in said:
+                said.add(what)
+                fresh.append(told if len(told) <= MOST else told[: MOST - 3].rstrip() + "...")
+        if call.get("role") not in _UNTRIED:
+            names = (call.get(name) for name in ("provider", "region", "functionId"))
+            tried.append(on_line(" ".join(str(name) for name in names if name)) + " ")
+        yield fresh
 
 
 def _texts(reasons: Any) -> Iterable[str]:
     return [on_line(str(reason)) for reason in reasons] if isinstance(reasons, list | tuple) else ()
 
 
-def _parts(reason: str) -> Iterable[str]:
-    """Those parts of a reason that are about breakers, or about targets that could not be called."""
+def _parts(reason: str) -> Iterator[str]:
+    """Those parts of a reason that are about breakers, overrides, or targets that could not be called."""
     for part in _BETWEEN.split(reason):
-        if part.startswith(_BREAKER):
-            yield part
-        elif part.startswith(_PASSED):
+        if part.startswith(_PASSED):
             _, _, why = part.partition(": ")
-            yield why if why.startswith(_BREAKER) else part
+            yield why if why.startswith("breaker ") or _STANDS.match(why) else part
+        elif part.startswith("breaker ") or _STANDS.match(part):
+            yield part
 
 
-def _names(part: str) -> str:
-    """Whose breaker it is: `AWS eu-west-1`."""
-    return re.split(r" (?:opened|closed|reopened|open|is|was|half|ramping|suspect)\b", part, maxsplit=1)[0]
+def _told(part: str, tried: Iterable[str]) -> tuple[str, str]:
+    """What a part is about, and its words."""
+    stands = _STANDS.match(part)
+    if stands is None:
+        return part, part
+    who, state, rest = stands.groups()
+    if state in _SAID:
+        return f"{who} {state}", f"{who} is {_SAID[state]}{rest}"
+    opened = state == "OPEN" and any(name.startswith(f"{who} ") for name in tried)
+    return f"{who} {state}", f"breaker {who} {'opened' if opened else _PHASES[state]}{rest}"

@@ -151,6 +151,34 @@ def test_a_target_that_was_passed_over_is_told_by_its_breaker() -> None:
     assert f"  charge  COMPLETED  #1 GCP charge  ok 0.04 s; {why}" in lines
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "Sidestep.Timeout; it may have run; AWS eu-west-1 is OPEN (5 in a row); passed over AZURE f: no key.",
+            "breaker AWS eu-west-1 opened (5 in a row); passed over AZURE f: no key.",
+        ),
+        ("E; it did not run; AWS eu-west-1 charge is OPEN (x)", "breaker AWS eu-west-1 charge opened (x)"),
+        (
+            "E; it did not run; AWS eu-west-1 char is OPEN (x)",
+            "breaker AWS eu-west-1 char open (x)",
+        ),
+        ("E; it did not run; AWS is SUSPECT (5 of 20)", "breaker AWS suspect (5 of 20)"),
+        ("passed over AWS f: AWS is DRAINED by ada: a; b", "AWS is drained by ada: a; b"),
+        (
+            "passed over HTTP http://h:1/a: HTTP http://h:1/a is OPEN (x)",
+            "breaker HTTP http://h:1/a open (x)",
+        ),
+    ],
+)
+def test_how_a_target_stands_is_told_as_its_breaker_which_opened_where_it_let_a_call_through_before(
+    reason: str, said: str
+) -> None:
+    step = {**STEP, "attempts": [TIMED_OUT, {**ANSWERED, "reasons": [reason]}]}
+    line = next(line.plain for line in account({**VIEW, "steps": [step]}) if "#2" in line.plain)
+    assert line.endswith(f"  ->  #2 GCP charge  ok 0.04 s; {said}")
+
+
 def test_what_a_breaker_says_goes_below_an_attempt_that_has_no_room_for_it() -> None:
     step = {**STEP, "attempts": [TIMED_OUT, SIDESTEPPED]}
     lines = [line.plain for line in account({**VIEW, "steps": [step]}, width=88)]
