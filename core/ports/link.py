@@ -18,6 +18,10 @@ Key = Target | Place
 """What a breaker is about: a function, or a place (a provider and a region)."""
 
 
+MOST_OVERRIDES = 500
+"""How many overrides there may be at once."""
+
+
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """Calls of one function in one second, by when they were sent: all, those that failed by their provider's
     fault, those that failed by the function's (wrong set-up, unmarked 500, a broken answer).
@@ -70,7 +74,7 @@ class HealthEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
 
 
 class NumberedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event with its id: text that grows with time, the cursor of listings."""
+    """An event with its id: text that grows with time, the cursor of listings (event_ids.py says its form)."""
 
     event_id: str
     event: HealthEvent
@@ -78,8 +82,8 @@ class NumberedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """What the others know: the sums of their tallies by second (Unix epoch) and function, for the last
-    window; every breaker that is not closed and untouched; every override; how many replicas beat lately,
-    this one included.
+    window; every breaker that is not closed and untouched, and those that were lately; every override that
+    holds; how many replicas beat lately, this one included.
     """
 
     tallies: Mapping[int, Mapping[Target, Tally]] = {}
@@ -113,20 +117,27 @@ class HealthLink(Protocol):
         ...
 
     async def beat(self, replica: str, tallies: Mapping[int, Mapping[Target, Tally]], window: int) -> Beat:
-        """Say what this replica counted since its last beat (added to what it said of those seconds before),
-        and hear of the others' last `window` seconds.
+        """Say what this replica counted since its last beat (added to what it said of those seconds before;
+        what it takes back is negative), and hear of the others' last `window` seconds.
+
+        Where it raises, what was said may have been heard: it is not to be said again.
         """
         ...
 
     async def move(self, kept: Kept, event: HealthEvent | None) -> Kept:
-        """Change a breaker where its version is one below `kept.version`, write the event, and tell all.
+        """Change a breaker where its version is below `kept.version`, write the event, and tell all.
 
-        Returns what is there afterwards: `kept`, or where another replica was first, that one's.
+        A change raises the version by one, so of two replicas that change the same one at once the first
+        wins; a replica that went on alone is ahead by more, and wins. What nobody changed for long (a quarter
+        of an hour where it is closed and untouched, an hour else) is forgotten, and takes any version.
+        Returns what is there afterwards: `kept`, or what won.
         """
         ...
 
     async def permit(self, key: Key, replica: str, seconds: float) -> bool:
-        """Whether `replica` may probe `key` for the next `seconds`: nobody else does."""
+        """Whether `replica` may probe `key` for the next `seconds`: nobody else does. Asked again by the
+        replica that has it, it lasts for `seconds` from then.
+        """
         ...
 
     async def give_up(self, key: Key, replica: str) -> None:
@@ -134,11 +145,18 @@ class HealthLink(Protocol):
         ...
 
     async def put_override(self, override: Override, event: HealthEvent) -> tuple[Override, ...]:
-        """Set it, durably, in place of one of the same provider and region; returns all that hold now."""
+        """Set it, durably, in place of one of the same provider and region; returns all that hold now.
+
+        Raises InvalidInput where there are MOST_OVERRIDES of others.
+        """
         ...
 
     async def lift_override(self, provider: str, region: str | None, event: HealthEvent) -> bool:
-        """End one, durably; False (and no event) where there was none."""
+        """End one, durably; False (and no event) where there was none.
+
+        With an event of kind OVERRIDE_EXPIRED it ends one whose `until` has passed (within a second), and of
+        several replicas that say so one is told True; else it ends one that holds.
+        """
         ...
 
     async def note(self, event: HealthEvent) -> None:
@@ -146,5 +164,8 @@ class HealthLink(Protocol):
         ...
 
     async def events(self, before: str | None, limit: int) -> tuple[NumberedEvent, ...]:
-        """The newest events below the id `before`, newest first. At least the last 1,000 are kept."""
+        """The newest events below the id `before`, newest first. At least the last 1,000 are kept.
+
+        Raises InvalidInput for a `before` that is no id and a limit that is not 1 to 500.
+        """
         ...
