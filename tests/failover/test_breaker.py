@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -178,13 +178,11 @@ def test_a_provider_fails_where_enough_of_its_functions_do(active: int, wanted: 
         assert breach(replace(dead, failing=wanted - 1), DEFAULTS) is None
 
 
-@pytest.mark.parametrize("active", range(2, 60))
-@pytest.mark.parametrize("share_needed", [0.1, 0.3, 0.7])
-def test_a_share_of_functions_is_rounded_up_without_the_errors_of_floats(
-    active: int, share_needed: float
-) -> None:
-    policy = replace(DEFAULTS, agreeing=1_000, agreeing_share=share_needed)
-    assert needed(active, policy) == max(2, -(-active * round(share_needed * 10) // 10))
+@given(active=st.integers(2, 200), percent=st.integers(1, 100))
+@example(active=20, percent=55)
+def test_a_share_of_functions_is_rounded_up_without_the_errors_of_floats(active: int, percent: int) -> None:
+    policy = replace(DEFAULTS, agreeing=1_000, agreeing_share=percent / 100)
+    assert needed(active, policy) == max(2, -(-active * percent // 100))
 
 
 @given(counts=counted)

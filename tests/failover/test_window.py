@@ -47,7 +47,7 @@ class Model:
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("send"), st.integers(0, 2_500)),
+        st.tuples(st.just("send"), st.integers(0, 6_000)),
         st.tuples(st.just("end"), st.tuples(st.integers(0, 50), st.sampled_from(Against))),
         st.tuples(st.just("withdraw"), st.integers(0, 50)),
         st.tuples(st.just("mend"), st.integers(0, 50)),
