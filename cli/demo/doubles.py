@@ -1,8 +1,8 @@
 """What ran more than once, by the clouds' ledgers, and whether the journals say why.
 
 A key that ran more than once is explained where each run is an attempt of the journal, no attempt ran
-twice, and every run but the one whose answer was used is recorded as ambiguous (it may have run) or as the
-function's own error.
+twice, and every run but the one whose answer was used is recorded as ambiguous (it may have run), as the
+function's own error, or as one of two of a hedge that answered at the same moment.
 """
 
 from collections import defaultdict
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli import telling
+from core.failover.roles import HEDGE
 
 Run = Mapping[str, Any]
 """An entry of a ledger, as localcloud's control API tells it."""
@@ -82,7 +83,10 @@ def _double(key: str, ran: Sequence[Run], attempts: Sequence[Attempt]) -> Double
     numbers = [int(run["attempt"] or 0) for run in ran]
     known = all(number in recorded for number in numbers)
     once = len(set(numbers)) == len(numbers)
-    extra = [recorded[number] for number in numbers if number in recorded and not _answered(recorded[number])]
+    calls = [recorded[number] for number in numbers if number in recorded]
+    answered = [call for call in calls if _answered(call)]
+    twins = answered[1:] if any(call.get("role") == HEDGE for call in answered) else []
+    extra = [*(call for call in calls if not _answered(call)), *twins]
     told = len(extra) >= len(numbers) - 1 and all(_may_have_run(call) for call in extra)
     why = "; ".join(telling.brief(call, proof=True).plain for call in extra)
     first = attempts[0] if attempts else None

@@ -91,6 +91,13 @@ def test_a_double_is_unexplained_where_one_attempt_ran_twice_or_is_unknown() -> 
     assert not audited([once], [run(1, "AWS"), run(7, "GCP")]).good
 
 
+def test_two_answers_at_once_are_explained_by_a_hedge_and_by_nothing_else() -> None:
+    first, second = call(1, "AWS", "COMPLETED", "YES"), call(2, "GCP", "COMPLETED", "YES")
+    runs = [run(1, "AWS"), run(2, "GCP")]
+    assert not audited([view("a", first, second)], runs).good
+    assert audited([view("a", first, {**second, "role": "hedge"})], runs).good
+
+
 def test_a_start_that_the_function_refused_is_no_run() -> None:
     both = view("a", call(1, "AWS", "FAILED", "MAYBE"), call(2, "GCP", "COMPLETED", "YES"))
     assert audited([both], [run(1, "AWS", state="refused"), run(2, "GCP")]).run_twice == ()
