@@ -155,7 +155,7 @@ def test_a_target_that_was_passed_over_is_told_by_its_breaker() -> None:
     ("reason", "said"),
     [
         (
-            "Sidestep.Timeout; it may have run; AWS eu-west-1 is OPEN (5 in a row); passed over AZURE f: no key.",
+            "E; it may have run; AWS eu-west-1 is OPEN (5 in a row); passed over AZURE f: no key.",
             "breaker AWS eu-west-1 opened (5 in a row); passed over AZURE f: no key.",
         ),
         ("E; it did not run; AWS eu-west-1 charge is OPEN (x)", "breaker AWS eu-west-1 charge opened (x)"),
