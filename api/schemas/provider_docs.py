@@ -109,7 +109,7 @@ _PROVIDER_EXAMPLE: Final[Json] = {
     "queued": 0,
 }
 _EVENT_EXAMPLE: Final[Json] = {
-    "id": "1767323045678-0",
+    "id": "1767323045678-000000",
     "at": "2026-01-02T03:04:05.678Z",
     "kind": "BREAKER_OPENED",
     "provider": "AWS",

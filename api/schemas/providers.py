@@ -1,5 +1,6 @@
 """Providers and their overrides as JSON: the body that sets one, and the shapes of what is told."""
 
+import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -22,6 +23,9 @@ LONGEST_SECONDS: Final = 7 * 24 * 3600
 
 WAYS: Final = {"drain": DRAINED, "forceOpen": FORCED_OPEN, "forceClosed": FORCED_CLOSED}
 """What can be asked of a provider, and the state that it then has."""
+
+EVENT_ID: Final = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")
+"""The form of an event's id, which is what a cursor of events is."""
 
 EXPIRY: Final = (
     "Say when it ends: 'forSeconds', a number of 1 to 604800 (7 days), or 'until', a time of RFC 3339."

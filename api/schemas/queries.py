@@ -81,10 +81,10 @@ class Query:
             self._wrong(name, f"{shown(value)} is no time", mend)
         return ms
 
-    def cursor(self, name: str = "cursor") -> str | None:
-        """The `nextCursor` of an earlier page of executions."""
+    def cursor(self, name: str = "cursor", form: re.Pattern[str] = CURSOR) -> str | None:
+        """The `nextCursor` of an earlier page, which has this form; of executions, unless told otherwise."""
         value = self._one(name)
-        if value is None or CURSOR.fullmatch(value):
+        if value is None or form.fullmatch(value):
             return value
         self._wrong(
             name,
