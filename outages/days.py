@@ -18,10 +18,13 @@ HEALTHY_DAYS: Final = (
     Case("calm", "nothing happens", "healthy day", _WELL | {Promise.NO_SIDESTEPS}),
     Case(
         "cold-starts",
-        "a burst of cold starts: each takes 1.5 s",
+        "calls take 60 ms longer, so that new instances must start: each takes 1.5 s",
         "healthy day",
         _WELL,
-        (Spell("AWS", "cold-start", 0.4, 0.7, {"delay_ms": 1_500, "warm": 1}, executed=Executed.YES),),
+        (
+            Spell("AWS", "slow", 0.4, 0.7, {"delay_ms": 60}, executed=Executed.YES),
+            Spell("AWS", "cold-start", 0.4, 0.7, {"delay_ms": 1_500, "warm": 1}, executed=Executed.YES),
+        ),
     ),
     Case(
         "slow-one-percent",

@@ -76,8 +76,6 @@ def test_flapping_makes_five_in_a_row_move_to_and_fro() -> None:
 
 
 def test_a_cold_start_is_slow_once_for_each_instance() -> None:
-    found = figures("cold-starts", NAIVE)
+    found = figures("cold-starts", NAIVE, rate=100.0)
     assert found.completed == found.submitted
-    assert 0 < found.stuck < found.submitted / 10
-    assert found.added_median is not None
-    assert found.added_median < 5
+    assert 0 < found.stuck < found.submitted / 20
