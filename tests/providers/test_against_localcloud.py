@@ -18,7 +18,7 @@ from localcloud.azure.errors import FAULTS as AZURE_FAULTS
 from localcloud.client import ControlClient
 from localcloud.gcp.errors import FAULTS as GCP_FAULTS
 from tests.localcloud_fixtures import control, localcloud
-from tests.providers.driving import call_of
+from tests.providers.driving import call_of, opened
 
 __all__ = ["control", "localcloud"]
 
@@ -70,6 +70,28 @@ async def test_the_metadata_reaches_the_functions_code(providers: dict[str, Prov
             "traceparent": call.traceparent,
             "ranOn": cloud,
         }
+
+
+async def test_plain_http_carries_the_same_metadata_to_the_functions_code(
+    localcloud: LocalCloud, tmp_path: Path
+) -> None:
+    """One of localcloud's apps, called as a service that happens to be there."""
+    azure = load(localcloud.environment(), folder=tmp_path).providers.plain()["AZURE"]
+    service = {
+        "url": f"{azure['base_url']}/api/echo-meta",
+        "headers": {"x-functions-key": azure["function_key"]},
+    }
+    provider = build({"HTTP": {"services": {"echo": service}}})["HTTP"]
+    async with opened(provider):
+        call = call_of(Target("HTTP", "echo"), attempt=7, not_after_ms=4_000_000_000_000)
+        outcome = await provider.invoke(call)
+    assert outcome.output == {
+        "idempotencyKey": call.idempotency_key,
+        "attempt": 7,
+        "notAfter": 4_000_000_000_000,
+        "traceparent": call.traceparent,
+        "ranOn": "AZURE",
+    }
 
 
 async def test_a_late_start_is_refused_and_did_not_run(

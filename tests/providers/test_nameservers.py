@@ -157,6 +157,15 @@ async def test_an_answer_is_kept_for_its_ttl_and_for_5_s_at_most(ttl: int, kept_
         await names.close()
 
 
+async def test_a_new_connection_follows_a_name_that_moved() -> None:
+    """The pool would remember a name for 10 s."""
+    names = DnsServer({NAME: ["127.0.0.1"]}, ttl=0)
+    async with asking(names) as (_, provider, target):
+        assert (await provider.invoke(call_of(target, fresh_connection=True))).ok
+        names.zone.clear()
+        assert is_dns_failure(await provider.invoke(call_of(target, fresh_connection=True)))
+
+
 async def test_however_many_ask_at_once_a_server_is_asked_once() -> None:
     async with DnsServer({NAME: ["127.0.0.1"]}, ttl=0).running() as server:
         names = NameServers([NameServer("127.0.0.1", server.port)], 5.0)

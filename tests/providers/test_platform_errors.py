@@ -81,6 +81,12 @@ async def test_a_success_without_content_has_no_output(name: str) -> None:
     assert outcome.output is None
 
 
+@pytest.mark.parametrize("name", ALL)
+async def test_a_front_end_without_an_answer_is_told_from_other_failures(name: str) -> None:
+    signals = [(await says(name, Answer(status))).signal for status in (502, 503, 504)]
+    assert signals == ["gateway-error", "provider-error", "gateway-error"]
+
+
 async def test_functions_framework_marks_a_crash() -> None:
     outcome = await says("GCP", Answer(500, {"X-Google-Status": "crash"}, b"<title>500</title>"))
     assert outcome.own_error
