@@ -1,0 +1,95 @@
+"""Whether this replica is cut off: calls that fail at two providers at once speak of the way out of here.
+
+Such a replica opens nothing and tells nothing of what it counts; targets of the providers that fail for it
+are called throttled (fail static) where nothing else is left. A truly double outage looks the same from one
+replica and is handled the same.
+
+Two signs speak against it: a third provider that answers calls sent after the failures began (the way out is
+fine, so both are really down), and failures that only other replicas counted.
+"""
+
+from core.engine.health.places import PlaceWatch
+from core.engine.health.register import Register
+from core.engine.health.watched import LETS_THROUGH
+from core.failover.breaker import breach
+from core.failover.settings import FailoverSettings
+
+AT_ONCE_MS = 2_000
+"""An opening of one provider this short before the breach of a second one belongs to the same event."""
+
+
+class Isolation:
+    """`since` is when it began (Unix epoch, milliseconds; None: it is not), `providers` those that fail."""
+
+    def __init__(self, register: Register, settings: FailoverSettings) -> None:
+        self._register = register
+        self._settings = settings
+        self.since: int | None = None
+        self.providers: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str | None:
+        """Why this replica takes itself for cut off; None where it does not."""
+        if self.since is None:
+            return None
+        return f"calls fail at {' and '.join(self.providers)} at once: this replica seems to be cut off"
+
+    def why(self, provider: str) -> str | None:
+        """The same, where it concerns this provider."""
+        return self.told if provider in self.providers else None
+
+    def with_others(self, place: PlaceWatch, now: int) -> tuple[str, ...]:
+        """Which providers fail together with this one, whose place is about to be opened, so that this
+        replica must be cut off; none where it is not.
+        """
+        if not place.streak.length and not place.late:
+            return ()
+        rivals = [
+            other
+            for other in self._register.places.values()
+            if other.provider != place.provider and self._fails(other, now)
+        ]
+        if not rivals or self._answered(place, rivals):
+            return ()
+        return tuple(dict.fromkeys(one.provider for one in (place, *rivals)))
+
+    def begin(self, providers: tuple[str, ...], now: int) -> None:
+        """It is cut off."""
+        self.since = now
+        self.providers = providers
+
+    def add(self, provider: str) -> None:
+        """Another provider fails as well."""
+        if provider not in self.providers:
+            self.providers = (*self.providers, provider)
+
+    def over(self, sent_ms: int) -> bool:
+        """A call that was sent then was answered by its place: whether that ends it."""
+        return self.since is not None and sent_ms >= self.since
+
+    def end(self) -> None:
+        """It is not cut off any more."""
+        self.since = None
+        self.providers = ()
+
+    def _fails(self, place: PlaceWatch, now: int) -> bool:
+        """Whether this replica's own calls fail there, as of now or of a moment ago."""
+        if not place.streak.length and not place.late:
+            return False
+        opened = place.opened_here
+        if opened is not None and now - opened <= AT_ONCE_MS:
+            return True
+        return (
+            place.breaker.phase in LETS_THROUGH
+            and breach(place.counts(now, thorough=True), self._settings) is not None
+        )
+
+    def _answered(self, place: PlaceWatch, rivals: list[PlaceWatch]) -> bool:
+        """Whether another provider answered a call that was sent after all these began to fail."""
+        failing = {place.provider, *(one.provider for one in rivals)}
+        began = max(one.failing_since for one in (place, *rivals))
+        return any(
+            other.streak.newest_success is not None and other.streak.newest_success > began
+            for other in self._register.places.values()
+            if other.provider not in failing
+        )

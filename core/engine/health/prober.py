@@ -1,0 +1,308 @@
+"""Finds out whether what is half open is well again, so that no breaker stays open for want of calls.
+
+One probe at a time among all replicas (the link's permits). A function's probe is its provider's cheapest
+call of it; a place's is the canary function where one is configured there, else the cheapest call of a
+function that was called there. A canary really runs, so its success counts. The cheapest call proves less:
+where it succeeds, one real call may be the probe, and its outcome counts; only where none comes does the
+cheapest call's success count itself. An atMostOnce step is never the probe: routing sees to that.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+
+from core.engine.health.judge import Judge
+from core.engine.health.places import PlaceWatch
+from core.engine.health.queues import Queue
+from core.engine.health.register import Register
+from core.engine.health.reservations import Reservation
+from core.engine.health.standings import Standings
+from core.engine.health.watched import LETS_THROUGH, Probing, Watched
+from core.errors import StoreUnavailable
+from core.failover.breaker import Phase
+from core.failover.evidence import Against, against
+from core.failover.health import place_of
+from core.failover.outcome import Outcome
+from core.failover.settings import FailoverSettings
+from core.graph.model import Target
+from core.machine.paths import traceparent
+from core.ports.clock import Clock
+from core.ports.link import HealthLink
+from core.ports.provider import Call, Provider
+
+log = logging.getLogger("sidestep.health")
+
+MOST_AT_ONCE = 32
+"""Probes of one replica under way."""
+
+GRACE = 1.0
+"""Seconds after which a probe that ignores its time limit is given up."""
+
+CANARY = {"sidestep": "canary"}
+"""What a canary function is called with."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a probe showed. `real` says that the function ran."""
+
+    ok: bool
+    why: str
+    real: bool
+
+
+class Prober:
+    """`tick` starts what is due."""
+
+    def __init__(
+        self,
+        link: HealthLink,
+        replica: str,
+        clock: Clock,
+        settings: FailoverSettings,
+        register: Register,
+        judge: Judge,
+        standings: Standings,
+        queue: Queue,
+        providers: Mapping[str, Provider],
+        canaries: Mapping[str, Target],
+        probed: Callable[[str], None],
+    ) -> None:
+        self._link = link
+        self._replica = replica
+        self._clock = clock
+        self._settings = settings
+        self._register = register
+        self._judge = judge
+        self._standings = standings
+        self._queue = queue
+        self._providers = providers
+        self._canaries = canaries
+        self._probed = probed
+        self._tasks: set[asyncio.Task[None]] = set()
+        for target in canaries.values():
+            register.place(place_of(target), clock.now_ms())
+
+    def tick(self, now: int) -> None:
+        """Start the probes that are due."""
+        for watched in [*self._judge.unsettled]:
+            if watched.breaker.phase is Phase.HALF_OPEN and self._due(watched, now):
+                watched.probing.busy = True
+                self._start(self._half_open(watched, watched.probing))
+        for place in [*self._judge.doubtful]:
+            if now - place.checked_at >= self._settings.probe_every_seconds * 1000:
+                place.checked_at = now
+                self._start(self._look(place))
+        self._judge.doubtful.clear()
+
+    def look_at_idle(self, now: int) -> None:
+        """Probe places without traffic. It opens nothing by itself."""
+        idle = self._settings.idle_seconds * 1000
+        for place in self._register.places.values():
+            last = max(place.called_at, place.idle_probed_at)
+            if now - last >= idle and place.breaker.phase in LETS_THROUGH:
+                place.idle_probed_at = now
+                self._start(self._look(place))
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def take(self, reservation: Reservation) -> None:
+        """A real call was decided as the probe: nobody else gets the permit."""
+        for watched in (reservation.place, reservation.function):
+            if watched is not None and watched.probing.offered:
+                watched.probing.take(reservation.lasts)
+                reservation.probing = watched.probing
+                self._show(watched)
+                return
+
+    def settle(self, reservation: Reservation, proof: Against | None, why: str, now: int) -> None:
+        """The real call ended so, or (None) was never sent."""
+        probing, reservation.probing = reservation.probing, None
+        if not reservation.probe:
+            return
+        reservation.probe = False
+        conclusive = False
+        for watched in (reservation.place, reservation.function):
+            ok = None if watched is None or proof is None else _verdict(watched, proof)
+            if watched is not None and ok is not None:
+                conclusive = True
+                self._judge.probed(watched, ok=ok, why=why, now=now)
+        if probing is not None:
+            probing.settled(conclusive=conclusive)
+
+    def _due(self, watched: Watched, now: int) -> bool:
+        probing = watched.probing
+        if probing.busy or now < probing.next_at or len(self._tasks) >= MOST_AT_ONCE:
+            return False
+        # What is refused as a whole is not probed part by part.
+        return self._register.of(watched) is watched or (
+            self._register.of(watched).breaker.phase in LETS_THROUGH
+        )
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("a probe came to nothing")
+
+    async def _half_open(self, watched: Watched, probing: Probing) -> None:
+        """One probe of a half open key, and the pause after it."""
+        every = self._settings.probe_every_seconds
+        began = self._clock.monotonic()
+        try:
+            seconds = self._settings.probe_timeout_ms / 1000 + GRACE + 2 * every
+            if not await self._permit(watched, seconds):
+                return
+            await self._probe(watched, probing)
+            # The permit is kept for the pause, too: replicas that took turns would probe without one.
+            await self._clock.sleep(every - (self._clock.monotonic() - began))
+            await self._give_up(watched)
+        finally:
+            probing.busy = False
+            pause = max(0.0, every - (self._clock.monotonic() - began))
+            probing.next_at = self._clock.now_ms() + int(pause * 1000)
+
+    async def _probe(self, watched: Watched, probing: Probing) -> None:
+        target = self._target(watched)
+        answer = None if target is None else await self._ask(watched, target)
+        if watched.probing is not probing or watched.breaker.phase is not Phase.HALF_OPEN:
+            return
+        if answer is None or (answer.ok and not answer.real):
+            answer = await self._offer(watched, probing, answer)
+        if answer is not None and watched.probing is probing:
+            self._judge.probed(watched, ok=answer.ok, why=answer.why, now=self._clock.now_ms())
+
+    async def _offer(self, watched: Watched, probing: Probing, cheap: Answer | None) -> Answer | None:
+        """Let one real call be the probe. What counts if none comes; None where it has counted already."""
+        probing.offer()
+        self._show(watched)
+        if isinstance(watched.key, Target):
+            self._queue.better(watched.key.__eq__)
+        else:
+            self._queue.better(lambda target: place_of(target) == watched.key)
+        try:
+            async with asyncio.TaskGroup() as waiting:
+                timer = waiting.create_task(self._clock.sleep(self._settings.probe_every_seconds))
+                coming = waiting.create_task(probing.coming.wait())
+                await asyncio.wait({timer, coming}, return_when=asyncio.FIRST_COMPLETED)
+                timer.cancel()
+                coming.cancel()
+        finally:
+            probing.offered = False
+            self._show(watched)
+        if not probing.taken:
+            return cheap
+        await self._permit(watched, probing.lasts)
+        await probing.done.wait()
+        return None if probing.conclusive else cheap
+
+    async def _look(self, place: PlaceWatch) -> None:
+        """One probe of a place that is not half open: whether it can be reached."""
+        target = self._target(place)
+        seconds = self._settings.probe_timeout_ms / 1000 + GRACE
+        if target is None or not await self._permit(place, seconds):
+            return
+        answer = await self._ask(place, target)
+        await self._give_up(place)
+        if answer is None:
+            return
+        if answer.ok:
+            place.probe_failed_at, place.probe_why = None, ""
+        else:
+            place.probe_failed_at, place.probe_why = self._clock.now_ms(), answer.why
+            self._judge.unsettled[place] = None
+
+    def _target(self, watched: Watched) -> Target | None:
+        if isinstance(watched.key, Target):
+            return watched.key
+        place = self._register.of(watched)
+        canary = self._canaries.get(place.provider)
+        if canary is not None and place_of(canary) == place.place:
+            return canary
+        return place.last_target
+
+    async def _ask(self, watched: Watched, target: Target) -> Answer | None:
+        """Probe; None where this process could not."""
+        provider = self._providers.get(target.provider)
+        if provider is None:
+            return None
+        self._probed(target.provider)
+        limit = self._settings.probe_timeout_ms
+        canary = target == self._canaries.get(target.provider)
+        try:
+            async with asyncio.timeout(limit / 1000 + GRACE):
+                if canary:
+                    outcome = await provider.invoke(self._canary(target, limit))
+                else:
+                    outcome = await provider.probe(target, limit)
+        except TimeoutError:
+            return Answer(ok=False, why="it did not answer", real=canary)
+        except Exception:
+            log.exception("the %s adapter raised when it was asked to probe", target.provider)
+            return None
+        ok = _verdict(watched, Against.NOBODY if outcome.ok else against(outcome))
+        return None if ok is None else Answer(ok=ok, why=outcome_told(outcome), real=canary)
+
+    def _canary(self, target: Target, limit: int) -> Call:
+        key = f"sidestep-canary/{secrets.token_hex(16)}"
+        return Call(
+            target=target,
+            payload=CANARY,
+            idempotency_key=key,
+            attempt=1,
+            timeout_ms=limit,
+            not_after_ms=self._clock.now_ms() + limit,
+            traceparent=traceparent(key, key, 1),
+        )
+
+    async def _permit(self, watched: Watched, seconds: float) -> bool:
+        try:
+            return await self._link.permit(watched.key, self._replica, seconds)
+        except StoreUnavailable:
+            return True  # alone, it probes alone
+
+    async def _give_up(self, watched: Watched) -> None:
+        try:
+            await self._link.give_up(watched.key, self._replica)
+        except StoreUnavailable:
+            log.debug("a probe's permit lapses by itself: the store is away")
+
+    def _show(self, watched: Watched) -> None:
+        place = self._register.of(watched)
+        if watched is place:
+            self._standings.place(place)
+        else:
+            self._standings.function(watched)  # type: ignore[arg-type]  # there are only these two kinds
+
+
+def _verdict(watched: Watched, proof: Against) -> bool | None:
+    """What an outcome says of a key: it is well, it is not, or (None) nothing."""
+    match proof:
+        case Against.NOBODY:
+            return True
+        case Against.PROVIDER:
+            return False
+        case Against.FUNCTION:
+            return not isinstance(watched.key, Target)
+        case Against.SATURATION:
+            return None if isinstance(watched.key, Target) else True
+        case _:
+            return None
+
+
+def outcome_told(outcome: Outcome) -> str:
+    """An outcome in a few words, without what the vendor said."""
+    return outcome.error or outcome.signal

@@ -1,0 +1,163 @@
+"""What decisions are shown: one value, made anew only when something that it shows has changed."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.engine.health.functions import FunctionWatch
+from core.engine.health.overrides import Overrides
+from core.engine.health.places import PlaceWatch
+from core.engine.health.register import Register
+from core.failover.breaker import Breaker, Phase, share
+from core.failover.health import Health, Place, Standing
+from core.failover.settings import FailoverSettings
+from core.graph.model import Target
+
+if TYPE_CHECKING:
+    from core.engine.health.budgets import Budgets
+    from core.engine.health.isolation import Isolation
+
+_WORSE = {Phase.CLOSED: 0, Phase.SUSPECT: 1, Phase.RAMPING: 2, Phase.HALF_OPEN: 3, Phase.OPEN: 4}
+
+
+class Standings:
+    """Keeps a Health. Whoever changes what it shows says of what: a function, a place, or all."""
+
+    def __init__(
+        self,
+        refused: Mapping[str, str],
+        settings: FailoverSettings,
+        register: Register,
+        overrides: Overrides,
+        budgets: "Budgets",
+        isolation: "Isolation",
+    ) -> None:
+        self._refused = dict(refused)
+        self._settings = settings
+        self._register = register
+        self._overrides = overrides
+        self._budgets = budgets
+        self._isolation = isolation
+        self._functions: dict[FunctionWatch, None] = {}
+        self._places: dict[PlaceWatch, None] = {}
+        self._dirty = False
+        self._health = Health(
+            self._refused,
+            hedges=budgets.hedges,
+            rehearse=settings.rehearse,
+            reserve_share=settings.reserve_share,
+            reserve_factor=settings.reserve_factor,
+        )
+
+    def function(self, function: FunctionWatch) -> None:
+        """Something of this function has changed."""
+        self._functions[function] = None
+        self._dirty = True
+
+    def place(self, place: PlaceWatch) -> None:
+        """Something of this place, and so of its functions, has changed."""
+        self._places[place] = None
+        self._dirty = True
+
+    def provider(self, name: str) -> None:
+        """Something of this provider has changed."""
+        for place in self._register.places.values():
+            if place.provider == name:
+                self.place(place)
+
+    def changed(self) -> None:
+        """Something has changed that is of no place."""
+        self._dirty = True
+
+    def all(self) -> None:
+        """Anything may have changed."""
+        self._places.update(dict.fromkeys(self._register.places.values()))
+        self._dirty = True
+
+    def gone(self, functions: Iterable[FunctionWatch]) -> None:
+        """These are forgotten."""
+        targets = {function.target for function in functions}
+        if targets:
+            kept = {target: one for target, one in self._health.functions.items() if target not in targets}
+            self._health = msgspec.structs.replace(self._health, functions=kept)
+            for function in [function for function in self._functions if function.target in targets]:
+                del self._functions[function]
+
+    def view(self) -> Health:
+        """What is known now."""
+        if self._dirty:
+            self._renew()
+        return self._health
+
+    def _renew(self) -> None:
+        functions: dict[Target, Standing] = dict(self._health.functions)
+        places: dict[Place, Standing] = dict(self._health.places)
+        for place in self._places:
+            places[place.place] = self.of_place(place)
+            for function in place.functions.values():
+                functions[function.target] = self.of(function)
+        for function in self._functions:
+            if function.place not in self._places:
+                functions[function.target] = self.of(function)
+        self._places.clear()
+        self._functions.clear()
+        self._dirty = False
+        self._health = msgspec.structs.replace(
+            self._health, functions=functions, places=places, hedges=self._budgets.hedges
+        )
+
+    def of_place(self, place: PlaceWatch) -> Standing:
+        """How a function stands of which nothing is known but its place."""
+        state, why, part = self._state(place, None)
+        return Standing(
+            state=state,
+            why=why,
+            share=part,
+            probe=state == Phase.HALF_OPEN.value and place.probing.offered,
+            room=self._settings.fallback_room,
+            static_room=self._settings.static_room,
+            retry=self._budgets.may_retry(place.provider),
+        )
+
+    def of(self, function: FunctionWatch) -> Standing:
+        """How a function stands."""
+        place = function.place
+        state, why, part = self._state(place, function)
+        half_open = place if place.breaker.phase is Phase.HALF_OPEN else function
+        return Standing(
+            state=state,
+            why=why,
+            share=part,
+            probe=state == Phase.HALF_OPEN.value and half_open.probing.offered,
+            p95_ms=function.p95_ms,
+            p99_ms=function.p99_ms,
+            overdue_ms=function.overdue_ms,
+            room=function.room(),
+            static_room=function.static_room(),
+            retry=self._budgets.may_retry(place.provider),
+        )
+
+    def _state(self, place: PlaceWatch, function: FunctionWatch | None) -> tuple[str, str, float]:
+        override = self._overrides.of(place.place)
+        if override is not None:
+            by = f" by {override.actor}" if override.actor else ""
+            return override.state, f"{_name(place)} is {override.state}{by}: {override.reason}", 1.0
+        isolated = self._isolation.why(place.provider)
+        if isolated is not None:
+            return Phase.OPEN.value, isolated, 0.0
+        at, own = place.breaker, Breaker() if function is None else function.breaker
+        part = share(at, self._settings) * share(own, self._settings)
+        if function is not None and _WORSE[own.phase] > _WORSE[at.phase]:
+            return own.phase.value, f"{function.target} is {_told(own)}", part
+        if at.phase is Phase.CLOSED:
+            return at.phase.value, "", part
+        return at.phase.value, f"{_name(place)} is {_told(at)}", part
+
+
+def _told(breaker: Breaker) -> str:
+    return f"{breaker.phase.value} ({breaker.why})"
+
+
+def _name(place: PlaceWatch) -> str:
+    return place.provider if place.region is None else f"{place.provider} {place.region}"

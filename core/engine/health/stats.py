@@ -1,0 +1,83 @@
+"""What is shown of each provider since the process started: calls by kind and end, and the newest ends."""
+
+from collections import Counter, deque
+
+from core.engine.health.report import Seen
+from core.failover.latency import Latency
+from core.failover.outcome import Outcome
+from core.failover.roles import HEDGE, PROBE, REHEARSAL
+from core.graph.model import Target
+
+KEPT = 50
+"""How many recent outcomes are kept for each provider."""
+
+
+class Stats:
+    """One provider's."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.ended = 0
+        self.failed = 0
+        self.parked = 0
+        self.probes = 0
+        self.roles: Counter[str] = Counter()
+        self.signals: Counter[str] = Counter()
+        self.latency = Latency()
+        self._recent: deque[tuple[int, Target, Outcome, float]] = deque(maxlen=KEPT)
+
+    @property
+    def hedges(self) -> int:
+        """Calls beside another one."""
+        return self.roles[HEDGE]
+
+    @property
+    def rehearsals(self) -> int:
+        """Calls for practice."""
+        return self.roles[REHEARSAL]
+
+    @property
+    def all_probes(self) -> int:
+        """The prober's, and real calls in their place."""
+        return self.probes + self.roles[PROBE]
+
+    def probe(self) -> None:
+        """The prober asked it."""
+        self.probes += 1
+
+    def end(self, at: int, target: Target, outcome: Outcome, duration_ms: float) -> None:
+        """A call ended."""
+        self.ended += 1
+        self.failed += not outcome.ok
+        self.signals[outcome.signal] += 1
+        if outcome.output is None:
+            self._recent.append((at, target, outcome, duration_ms))
+        else:
+            # A payload must not live as long as the list does.
+            self._recent.append((at, target, _bare(outcome), duration_ms))
+
+    def recent(self) -> tuple[Seen, ...]:
+        """The newest first."""
+        return tuple(
+            Seen(
+                at_ms=at,
+                target=target,
+                ok=outcome.ok,
+                executed=outcome.executed.value,
+                scope=outcome.scope.value,
+                signal=outcome.signal,
+                error=outcome.error,
+                duration_ms=duration_ms,
+            )
+            for at, target, outcome, duration_ms in reversed(self._recent)
+        )
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    return Outcome(
+        executed=outcome.executed,
+        scope=outcome.scope,
+        ok=outcome.ok,
+        signal=outcome.signal,
+        error=outcome.error,
+    )
