@@ -16,12 +16,22 @@ from localcloud.loading import FunctionsError
 from localcloud.settings import LocalCloudSettings
 
 
-def prepare(port: int, functions: str | None = None) -> LocalCloud:
+def prepare(
+    port: int,
+    functions: str | None = None,
+    *,
+    tls: bool = False,
+    ca_file: str | None = None,
+    names: bool = False,
+) -> LocalCloud:
     """A local cloud that is not started yet."""
     directory = None if functions is None else Path(functions)
     if directory is not None and not directory.is_dir():
         raise usage(f"{functions} is no folder of functions.")
-    return LocalCloud(LocalCloudSettings(port=port, functions=directory))
+    if ca_file is not None and not tls:
+        raise usage("--ca-file belongs to --tls.")
+    path = None if ca_file is None else Path(ca_file)
+    return LocalCloud(LocalCloudSettings(port=port, functions=directory, tls=tls, ca_file=path, names=names))
 
 
 async def start(cloud: LocalCloud, option: str) -> None:
@@ -31,9 +41,9 @@ async def start(cloud: LocalCloud, option: str) -> None:
     except OSError as problem:
         if problem.errno != errno.EADDRINUSE:
             raise Stop(f"localcloud cannot listen: {problem.strerror or problem}.") from problem
-        first = cloud.settings.port
+        first, more = cloud.settings.port, 5 if cloud.settings.tls else 4
         raise Stop(
-            f"localcloud needs the ports {first} to {first + 3}, and one of them is taken. "
+            f"localcloud needs the ports {first} to {first + more}, and one of them is taken. "
             f"Choose others with {option}, or end what uses them.",
             FAILED,
         ) from problem
@@ -47,14 +57,16 @@ def places(cloud: LocalCloud) -> dict[str, str]:
 
 
 def described(cloud: LocalCloud) -> list[Text]:
-    """Where its four servers are."""
-    servers = {"control": cloud.control_url, **places(cloud)}
+    """Where its servers are."""
+    servers = {"control": cloud.control_url, **places(cloud), "names": f"{cloud.name_server} (DNS, UDP)"}
+    if cloud.ca_file is not None:
+        servers["CA file"] = str(cloud.ca_file)
     return [Text.assemble("  ", (f"{name:<8}", "bold"), url) for name, url in servers.items()]
 
 
-def run_alone(*, port: int, functions: str | None, as_json: bool, tethered: bool) -> None:
+def run_alone(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:
     """Run localcloud until SIGINT or SIGTERM."""
-    asyncio.run(_serve(prepare(port, functions), as_json=as_json, tethered=tethered))
+    asyncio.run(_serve(cloud, as_json=as_json, tethered=tethered))
 
 
 async def _serve(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:
@@ -73,7 +85,14 @@ async def _serve(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:
 
 
 def _document(cloud: LocalCloud) -> dict[str, Any]:
-    return {"control": cloud.control_url, "providers": places(cloud), "environment": cloud.environment()}
+    return {
+        "control": cloud.control_url,
+        "providers": places(cloud),
+        "names": {str(name): url for name, url in cloud.named_urls.items()},
+        "nameServer": cloud.name_server,
+        "caFile": None if cloud.ca_file is None else str(cloud.ca_file),
+        "environment": cloud.environment(),
+    }
 
 
 def _print(cloud: LocalCloud) -> None:

@@ -19,6 +19,9 @@ def main() -> int:
     parser.add_argument("--env-file", type=Path, help="write what points a server here (mode 0600)")
     parser.add_argument("--advertised-host", help="the name that callers use, where it is not --host")
     parser.add_argument("--credentials-file", type=Path, help="where the service account's JSON goes")
+    parser.add_argument("--tls", action="store_true", help="speak HTTPS, by an authority made for this run")
+    parser.add_argument("--ca-file", type=Path, help="where that authority's certificate goes")
+    parser.add_argument("--names", action="store_true", help="point a server at names, not at addresses")
     given = parser.parse_args()
 
     def ready(cloud: LocalCloud) -> None:
@@ -27,10 +30,11 @@ def main() -> int:
         if given.env_file is not None:
             given.env_file.touch(mode=0o600)
             given.env_file.chmod(0o600)
-            lines = (f"{name}={value}\n" for name, value in environment.items())
-            given.env_file.write_text("".join(lines), encoding="utf-8")
-        for name, url in [("control", cloud.control_url), *cloud.urls.items()]:
-            sys.stdout.write(f"{name:8} {url}\n")
+            text = "".join(f"{name}={value}\n" for name, value in environment.items())
+            given.env_file.write_text(text, encoding="utf-8")
+        lines = [("control", cloud.control_url), *cloud.urls.items(), ("names", cloud.name_server)]
+        for name, where in [*lines, *([("CA file", str(cloud.ca_file))] if cloud.ca_file else [])]:
+            sys.stdout.write(f"{name:8} {where}\n")
         sys.stdout.flush()
 
     settings = LocalCloudSettings(
@@ -39,6 +43,9 @@ def main() -> int:
         functions=given.functions,
         advertised_host=given.advertised_host,
         credentials_file=given.credentials_file,
+        tls=given.tls,
+        ca_file=given.ca_file,
+        names=given.names,
     )
     try:
         asyncio.run(serve(settings, ready))

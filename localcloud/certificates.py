@@ -74,8 +74,8 @@ class Certificates:
     def __init__(self, hosts: Sequence[str], path: Path | None = None) -> None:
         """Make both. Raises OSError where the file cannot be written."""
         self._hosts = tuple(dict.fromkeys(hosts))
-        self._own = Authority("localcloud")
-        self._stranger = Authority("stranger")
+        self._own = Authority("localcloud authority")
+        self._stranger = Authority("an authority that nobody knows")
         self._temporary = path is None
         if path is None:
             with tempfile.NamedTemporaryFile(prefix="localcloud-ca-", suffix=".pem", delete=False) as file:

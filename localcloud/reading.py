@@ -96,7 +96,7 @@ class _Reader:
         self._before_requests(kind)
         default_id = ":".join(part for part in (kind, fault if kind == "error" else None, function) if part)
         rule_id = self._text("id") or default_id
-        if not _ID.fullmatch(rule_id):
+        if rule_id and not _ID.fullmatch(rule_id):
             self._problem("id must be 1 to 200 letters, digits or . _ : -")
         if self._problems or kind is None or percent is None:
             raise InvalidRuleError(self._problems)

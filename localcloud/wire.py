@@ -17,7 +17,6 @@ import os
 import socket
 import ssl
 import struct
-import weakref
 from typing import Any, cast
 
 from aiohttp import web
@@ -63,7 +62,8 @@ class Front:
         self._server: asyncio.Server | None = None
         self._held: socket.socket | None = bound
         self._cutting: frozenset[tuple[str, float]] = frozenset()
-        self._doomed: weakref.WeakSet[web.RequestHandler] = weakref.WeakSet()
+        self._busy: set[web.RequestHandler] = set()
+        self._doomed: frozenset[web.RequestHandler] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
         self._syncs: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
@@ -161,9 +161,12 @@ class Front:
 
     def _end_connections(self) -> None:
         if self._http is not None:
-            for connection in list(self._http.connections):
-                self._doomed.add(connection)
-                connection.close()  # now where it is idle, else once it has answered
+            connections = frozenset(self._http.connections)
+            self._doomed = connections & self._busy
+            for connection in self._doomed:
+                connection.close()  # once it has answered
+            for connection in connections - self._busy:
+                connection.force_close()
 
     def _request(
         self,
@@ -178,6 +181,13 @@ class Front:
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._busy.add(request.protocol)
+        try:
+            return await self._take(request)
+        finally:
+            self._busy.discard(request.protocol)
+
+    async def _take(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:

@@ -15,7 +15,13 @@ _FACTS: Final = {
     "function": "function {}",
     "for_seconds": "for {:g} s",
     "delay_ms": "{:g} ms",
+    "factor": "{:g} times as long",
+    "ramp_seconds": "growing for {:g} s",
+    "warm": "{} warm",
     "name": "{}",
+    "error": "{}",
+    "executed": "after the execution",
+    "close_connections": "open connections stay",
     "status": "status {}",
     "flap": "{0[0]:g} s on, {0[1]:g} s off",
 }
@@ -39,13 +45,23 @@ def localcloud(
     port: Annotated[
         int,
         typer.Option(
-            min=0, max=65_532, help="The control API's; AWS, GCP and AZURE take the next three. 0: any."
+            min=0, max=65_530, help="The control API's; AWS, GCP and AZURE take the next three. 0: any."
         ),
     ] = 4100,
     functions: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Functions of yours, beside the demo's (aws/ gcp/ azure/)."),
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="HTTPS, with certificates of an authority made for this run.")
+    ] = False,
+    ca_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where that authority's certificate goes.")
+    ] = None,
+    names: Annotated[
+        bool,
+        typer.Option("--names", help="Print variables with names and a name server, for outages of the DNS."),
+    ] = False,
     as_json: AsJson = False,
     tethered: Tethered = False,
 ) -> None:
@@ -55,9 +71,10 @@ def localcloud(
     """
     if context.invoked_subcommand is not None:
         return
-    from cli.clouds import run_alone
+    from cli.clouds import prepare, run_alone
 
-    run_alone(port=port, functions=functions, as_json=as_json, tethered=tethered)
+    cloud = prepare(port, functions, tls=tls, ca_file=ca_file, names=names)
+    run_alone(cloud, as_json=as_json, tethered=tethered)
 
 
 def status(url: LocalcloudUrl = DEFAULT_LOCALCLOUD, as_json: AsJson = False) -> None:
@@ -79,8 +96,9 @@ def outage(
         str,
         typer.Argument(
             metavar="KIND",
-            help="refused, blackhole, blackhole-after, reply-lost, reset, error, 503, throttled, slow, "
-            "expired-credentials, corrupt or truncated.",
+            help="refused, dns-nxdomain, dns-timeout, bad-certificate, blackhole, blackhole-after, "
+            "reply-lost, reset, error, 503, throttled, slow, cold-start, expired-credentials, corrupt, "
+            "truncated, function-raises or function-raises-unmarked.",
         ),
     ],
     percent: Annotated[
@@ -90,18 +108,44 @@ def outage(
     for_: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", help="It ends by itself after this long.")
     ] = None,
-    delay_ms: Annotated[float | None, typer.Option(help="How long `slow` holds calls back.")] = None,
-    error: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which error `error` answers, e.g. ServiceException.")
+    delay_ms: Annotated[
+        float | None, typer.Option(help="How long `slow` or `cold-start` holds calls back.")
     ] = None,
+    factor: Annotated[
+        float | None, typer.Option(min=1, help="How many times as long calls take under `slow`.")
+    ] = None,
+    ramp: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long `slow` takes to grow to what it is.")
+    ] = None,
+    warm: Annotated[
+        int | None, typer.Option(min=0, help="How many instances of a function `cold-start` finds there.")
+    ] = None,
+    error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which error `error` answers, e.g. ServiceException; which class `function-raises` raises.",
+        ),
+    ] = None,
+    message: Annotated[str | None, typer.Option(help="What the error says.")] = None,
     status_code: Annotated[int | None, typer.Option("--status", help="Which status `error` answers.")] = None,
+    executed: Annotated[
+        bool,
+        typer.Option("--executed", help="The function runs, and its caller gets the error all the same."),
+    ] = False,
+    keep_connections: Annotated[
+        bool,
+        typer.Option(
+            "--keep-connections", help="`dns-*` and `bad-certificate` leave open connections as they are."
+        ),
+    ] = False,
     flap: Annotated[
         str | None, typer.Option(metavar="ON,OFF", help="Seconds on and seconds off, again and again.")
     ] = None,
     url: LocalcloudUrl = DEFAULT_LOCALCLOUD,
     as_json: AsJson = False,
 ) -> None:
-    """Put a provider out, in one of twelve ways; it is in force when this returns."""
+    """Put a provider out, in one of eighteen ways; it is in force when this returns."""
     from cli.client import segment
     from cli.output import emit, on_line, say
 
@@ -110,7 +154,13 @@ def outage(
         "function": function,
         "for_seconds": for_,
         "delay_ms": delay_ms,
-        "name": error,
+        "factor": factor,
+        "ramp_seconds": ramp,
+        "warm": warm,
+        "error" if kind.startswith("function-raises") else "name": error,
+        "message": message,
+        "executed": executed or None,
+        "close_connections": False if keep_connections else None,
         "status": status_code,
         "flap": None if flap is None else _pair(flap),
     }

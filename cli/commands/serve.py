@@ -27,7 +27,7 @@ def serve(
     ] = False,
     localcloud_port: Annotated[
         int,
-        typer.Option(min=0, max=65_532, help="Its control API's; the clouds take the next three. 0: any."),
+        typer.Option(min=0, max=65_530, help="Its control API's; the clouds take the next three. 0: any."),
     ] = 4100,
     config: Config = None,
     as_json: AsJson = False,

@@ -53,6 +53,77 @@ async def test_rules_are_listed_replaced_and_ended_one_by_one(control: ControlCl
     assert await control.outages() == {"AWS": [], "GCP": [], "AZURE": []}
 
 
+async def test_a_whole_set_is_replaced_at_once_and_within_50_ms(
+    localcloud: LocalCloud, control: ControlClient
+) -> None:
+    async with caller_of(localcloud) as caller:
+        assert (await caller.call("AZURE")).status == 200
+        await control.set_outage("AWS", "503")
+        await control.set_outage("GCP", "reset")
+        script: list[dict[str, Any]] = [
+            {"AWS": [{"kind": "dns-nxdomain"}]},
+            {"AWS": [{"kind": "refused"}], "AZURE": [{"kind": "throttled"}, {"kind": "slow", "delay_ms": 5}]},
+            {"AWS": [{"kind": "503"}], "AZURE": [{"kind": "throttled"}]},
+            {},
+        ]
+        loop = asyncio.get_running_loop()
+        took = []
+        for step in script:
+            started = loop.time()
+            shown = await control.replace_outages(step)
+            took.append(loop.time() - started)
+            assert {name: [rule["kind"] for rule in rules] for name, rules in shown.items()} == {
+                name: [rule["kind"] for rule in step.get(name, [])] for name in ("AWS", "GCP", "AZURE")
+            }
+            assert localcloud._fronts["AWS"].listening is ({"kind": "refused"} not in step.get("AWS", []))
+            if step.get("AZURE"):
+                assert (await caller.call("AZURE")).status == 429
+        assert sorted(took)[1] < 0.05  # not the slowest: this machine does other things too
+
+
+async def test_one_providers_set_leaves_the_others_alone(
+    localcloud: LocalCloud, control: ControlClient
+) -> None:
+    await control.set_outage("GCP", "reset")
+    await control.set_outage("AWS", "503")
+    status, shown = await ask(
+        localcloud, "PUT", "/outages/AWS", b'[{"kind": "reset"}, {"kind": "throttled"}]'
+    )
+    assert (status, [rule["kind"] for rule in shown["AWS"]]) == (200, ["reset", "throttled"])
+    assert [rule["kind"] for rule in (await control.outages())["GCP"]] == ["reset"]
+
+
+async def test_a_set_with_one_wrong_rule_changes_nothing_and_says_where_it_is(control: ControlClient) -> None:
+    await control.set_outage("AWS", "503")
+    with pytest.raises(ControlError) as raised:
+        await control.replace_outages(
+            {"AWS": [], "GCP": [{"kind": "reset"}, {"kind": "slow"}], "AZURE": [{"kind": "nope"}]}
+        )
+    assert [problem.split(": ")[:2] for problem in raised.value.problems] == [
+        ["GCP", "rule 1"],
+        ["AZURE", "rule 0"],
+    ]
+    assert [len(rules) for rules in (await control.outages()).values()] == [1, 0, 0]
+
+
+async def test_runs_are_told_by_key(localcloud: LocalCloud, control: ControlClient) -> None:
+    async with caller_of(localcloud) as caller:
+        await control.set_outage("AWS", "reply-lost")
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await caller.call("AWS", key="k1", attempt=1)
+        await caller.call("AZURE", key="k1", attempt=2)
+        await caller.call("AZURE", "echo-meta", key="k2")
+        await caller.call("AZURE")
+    runs = await control.runs_by_key()
+    assert {
+        key: [(run["provider"], run["function"], run["attempt"], run["state"], run["replied"]) for run in own]
+        for key, own in runs.items()
+    } == {
+        "k1": [("AWS", "my-func", 1, "completed", False), ("AZURE", "my-func", 2, "completed", True)],
+        "k2": [("AZURE", "echo-meta", 1, "completed", True)],
+    }
+
+
 async def test_a_wrong_rule_is_a_400_that_lists_every_problem_and_starts_nothing(
     control: ControlClient,
 ) -> None:

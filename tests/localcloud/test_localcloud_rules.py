@@ -83,6 +83,70 @@ def test_a_slow_ramp_grows_to_its_full_delay() -> None:
     assert delays == [0.0, 0.5, 1.0, 1.0]
 
 
+def test_a_factor_grows_too_and_factors_multiply() -> None:
+    active, clock = outages(
+        {"kind": "slow", "factor": 10, "ramp_seconds": 10}, {"kind": "slow", "factor": 2, "id": "b"}
+    )
+    factors = []
+    for _ in range(3):
+        factors.append(round(active.meet("f").factor, 3))
+        clock.now += 5
+    assert factors == [2.0, 11.0, 20.0]
+
+
+def test_lookups_and_handshakes_meet_their_own_rules_by_share_and_no_request_does() -> None:
+    active = Outages(Clock())
+    for body in (
+        {"kind": "dns-nxdomain", "percent": 50, "seed": 1},
+        {"kind": "bad-certificate", "percent": 50, "seed": 2},
+    ):
+        active.put(parse(body, AWS, tls=True))
+    lookups = [active.look_up() for _ in range(1_000)]
+    assert set(lookups) == {None, "dns-nxdomain"}
+    assert abs(lookups.count(None) - 500) < 60
+    assert abs(sum(active.forged() for _ in range(1_000)) - 500) < 60
+    assert kind_met(active) is None
+    assert abs(active.listed()[0]["hits"] - 500) < 60
+
+
+def test_rules_that_close_connections_are_cutting_while_they_are_on() -> None:
+    active, clock = outages(
+        {"kind": "dns-nxdomain", "flap": [5, 3]},
+        {"kind": "dns-timeout", "close_connections": False},
+        {"kind": "reset"},
+    )
+    first = active.cutting()
+    assert [rule for rule, _ in first] == ["dns-nxdomain"]
+    assert active.next_socket_change() == 5.0
+    clock.now += 5
+    assert active.cutting() == frozenset()
+    active.put(parse({"kind": "dns-nxdomain"}, AWS))
+    assert active.cutting() - first  # the same rule, begun anew
+
+
+def test_a_set_replaces_all_rules_and_what_stays_the_same_goes_on() -> None:
+    active, clock = outages({"kind": "reset", "for_seconds": 5}, {"kind": "slow", "delay_ms": 5})
+    active.meet("f")
+    clock.now += 4
+    active.replace(
+        [
+            parse(body, AWS)
+            for body in (
+                {"kind": "503"},
+                {"kind": "reset", "for_seconds": 5},
+                {"kind": "slow", "delay_ms": 6},
+            )
+        ]
+    )
+    assert [(rule["id"], rule["hits"]) for rule in active.listed()] == [("503", 0), ("reset", 1), ("slow", 0)]
+    clock.now += 1
+    assert [rule["id"] for rule in active.listed()] == ["503", "slow"]
+    with pytest.raises(TooManyRulesError):
+        active.replace([parse({"kind": "reset", "id": f"r{i}"}, AWS) for i in range(MAX_RULES + 1)])
+    active.replace([])
+    assert active.listed() == []
+
+
 def test_the_first_rule_that_hits_decides_and_slowness_adds_up() -> None:
     active, _ = outages(
         {"kind": "slow", "delay_ms": 100, "id": "a"},
@@ -214,6 +278,29 @@ def test_every_problem_is_listed_at_once() -> None:
         ({"kind": "503", "message": "a\nb"}, AWS, "message"),
         ({"kind": "503", "message": "x" * 2_000}, AWS, "message"),
         ({"kind": "reset", "x" * 5_000: 1}, AWS, "unknown"),
+        ({"kind": "dns-nxdomain", "function": "f"}, AWS, "met before there is a request: leave out function"),
+        ({"kind": "dns-timeout", "plane": "all"}, AWS, "leave out plane"),
+        ({"kind": "dns-timeout", "close_connections": "no"}, AWS, "close_connections must be true or false"),
+        ({"kind": "reset", "close_connections": True}, AWS, "close_connections belongs to dns-nxdomain"),
+        ({"kind": "bad-certificate"}, AWS, "start localcloud with --tls"),
+        ({"kind": "cold-start"}, AWS, "cold-start needs delay_ms"),
+        ({"kind": "cold-start", "delay_ms": 5, "warm": -1}, AWS, "warm must be a number"),
+        ({"kind": "cold-start", "delay_ms": 5, "warm": 1.5}, AWS, "warm must be a whole number"),
+        ({"kind": "slow", "delay_ms": 5, "warm": 1}, AWS, "warm belongs to cold-start"),
+        ({"kind": "slow", "factor": 0.5}, AWS, "factor must be a number from 1"),
+        ({"kind": "cold-start", "delay_ms": 1, "factor": 2}, AWS, "factor belongs to slow"),
+        ({"kind": "cold-start", "delay_ms": 1, "ramp_seconds": 2}, AWS, "ramp_seconds belongs to slow"),
+        ({"kind": "reset", "executed": True}, AWS, "executed belongs to error"),
+        ({"kind": "503", "executed": 1}, AWS, "executed must be true or false"),
+        ({"kind": "function-raises", "error": "a b"}, GCP, "error must be the name of a class"),
+        (
+            {"kind": "function-raises", "error": "Sidestep.NotStarted"},
+            GCP,
+            "error must be the name of a class",
+        ),
+        ({"kind": "function-raises", "error": ["E"]}, GCP, "error must be the name of a class"),
+        ({"kind": "503", "error": "E"}, GCP, "error belongs to function-raises"),
+        ({"kind": "function-raises-unmarked"}, AWS, "AWS marks every error"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_reason(body: object, faults: Faults, word: str) -> None:
