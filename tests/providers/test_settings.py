@@ -23,6 +23,7 @@ EVERYTHING = {
     "SIDESTEP_PROVIDERS__AWS__ACCESS_KEY_ID": "AKID",
     "SIDESTEP_PROVIDERS__AWS__SECRET_ACCESS_KEY": "hush-aws",
     "SIDESTEP_PROVIDERS__AWS__CONNECT_TIMEOUT_MS": "250",
+    "SIDESTEP_PROVIDERS__AWS__NAMESERVERS": "10.0.0.2, 10.1.0.2:5353",
     "SIDESTEP_PROVIDERS__GCP__BASE_URL": "http://127.0.0.1:4102",
     "SIDESTEP_PROVIDERS__GCP__PROJECT": "my-project",
     "SIDESTEP_PROVIDERS__GCP__LOCATION": "europe-west1",
@@ -61,6 +62,7 @@ def test_the_environment_configures_every_provider(tmp_path: Path) -> None:
     aws = providers["AWS"]
     assert isinstance(aws, AwsProvider)
     assert aws._wire.connect_timeout_ms == 250
+    assert aws._wire.nameservers == ("10.0.0.2", "10.1.0.2:5353")
     assert aws._wire.keepalive_ms == 15_000, "what is not set stays the provider's default"
 
 
@@ -157,7 +159,7 @@ def test_no_vendors_library_is_loaded_before_it_is_needed() -> None:
     program = (
         "import sys, adapters.providers.build\n"
         "heavy = ('boto3', 'botocore', 'google.auth', 'google.cloud.functions_v2', 'grpc', "
-        "'azure.identity', 'requests')\n"
+        "'azure.identity', 'requests', 'dns')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
