@@ -62,7 +62,7 @@ def _pick(calls: list[Call], index: int) -> Call | None:
     return calls[index % len(calls)] if calls else None
 
 
-@given(steps=steps, start=st.integers(0, 5_000))
+@given(steps=steps, start=st.integers(0, 20_000))
 @settings(max_examples=300, deadline=None)
 def test_a_windows_sums_are_those_of_a_list_of_calls(steps: list[tuple[str, object]], start: int) -> None:
     window, model = Window(SECONDS), Model([], start)
@@ -133,6 +133,14 @@ def test_an_ending_that_comes_after_its_call_has_left_the_window_changes_nothing
     window.ended(1_000, Against.PROVIDER)
     window.ended(1_000, Against.UNKNOWN)
     assert window.counts(20_000) == Counted(1, 0, 0)
+
+
+def test_a_call_that_is_told_of_after_it_has_left_the_window_is_not_counted() -> None:
+    window = Window(10)
+    window.sent(20_000)
+    window.sent(10_999)
+    window.sent(11_000)
+    assert window.counts(20_000) == Counted(2, 0, 0)
 
 
 def test_failures_never_outnumber_calls_though_an_ending_is_told_twice() -> None:
