@@ -1,15 +1,22 @@
 """`/metrics` in Prometheus's text format (version 0.0.4). Every name starts with `sidestep_`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 
-from core.engine.board import ProviderReport
+from core.engine.health.report import BoardReport, PlaceReport, ProviderReport
+from core.failover.breaker import Phase
+from core.failover.health import OVERRIDES
 from core.machine.transitions import EXECUTION_STATUSES, TERMINAL
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Sample = tuple[Mapping[str, str], float]
+PLACES: Final = 50
+"""Regions of a provider that the page tells of: definitions name them, so that there may be any number. Those
+whose breaker is not closed come first, then the busiest.
+"""
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -26,14 +33,15 @@ Numbers = tuple[Family, ...]
 
 
 def numbers(
-    reports: Iterable[ProviderReport],
+    board: BoardReport,
     sidesteps: Mapping[tuple[str, str], int],
+    openings: Mapping[str, int],
     restarts: int,
     removed: Mapping[str, int],
     mended: int,
 ) -> Numbers:
     """What this process saw."""
-    reports = tuple(reports)
+    reports = board.providers
     return (
         Family(
             "sidestep_provider_configured",
@@ -69,6 +77,7 @@ def numbers(
             "Steps that went on at another target, by both providers.",
             tuple(({"from": left, "to": taken}, count) for (left, taken), count in sorted(sidesteps.items())),
         ),
+        *_failover(board, openings),
         Family(
             "sidestep_engine_restarts_total",
             "counter",
@@ -89,6 +98,82 @@ def numbers(
             (({}, mended),),
         ),
     )
+
+
+_COUNTED: Final = (
+    ("hedges", "sidestep_hedges_total", "Calls that were sent beside a slow one of the same step."),
+    ("rehearsals", "sidestep_rehearsals_total", "Calls that went to a fallback though all was well."),
+    ("probes", "sidestep_probes_total", "Probes of the provider."),
+    ("retries_refused", "sidestep_retries_refused_total", "Retries that the budget did not allow."),
+    ("parked", "sidestep_steps_parked_total", "Steps that a call of the provider left to a person."),
+)
+
+
+def _failover(board: BoardReport, openings: Mapping[str, int]) -> Iterator[Family]:
+    """Breakers, overrides, and what was done because of them."""
+    reports = board.providers
+    yield Family(
+        "sidestep_breaker_state",
+        "gauge",
+        "1 for the state in which the breaker of a provider and region is, 0 for the others.",
+        tuple(
+            (
+                {"provider": report.name, "region": place.region or "", "state": phase.value},
+                int(place.breaker.state == phase.value),
+            )
+            for report in reports
+            for place in _told_of(report)
+            for phase in Phase
+        ),
+    )
+    yield Family(
+        "sidestep_breaker_openings_total",
+        "counter",
+        "How often this process opened a breaker of the provider or of one of its functions.",
+        tuple(({"provider": report.name}, openings.get(report.name, 0)) for report in reports),
+    )
+    yield Family(
+        "sidestep_overrides",
+        "gauge",
+        "Overrides of people that hold, by what they say.",
+        tuple(
+            (
+                {"provider": report.name, "state": state},
+                sum(one.state == state for one in report.overrides),
+            )
+            for report in reports
+            for state in OVERRIDES
+        ),
+    )
+    for member, name, told in _COUNTED:
+        value = attrgetter(member)
+        samples = tuple(({"provider": report.name}, value(report)) for report in reports)
+        yield Family(name, "counter", told, samples)
+    yield Family(
+        "sidestep_queued",
+        "gauge",
+        "Executions that wait for room at the provider.",
+        tuple(({"provider": report.name}, report.queued) for report in reports),
+    )
+    yield Family(
+        "sidestep_replica_isolated",
+        "gauge",
+        "Whether this process takes itself for cut off, because several providers fail for it at once.",
+        (({}, int(board.isolated is not None)),),
+    )
+    yield Family(
+        "sidestep_board_alone",
+        "gauge",
+        "Whether this process decides without hearing from the others.",
+        (({}, int(board.alone is not None)),),
+    )
+
+
+def _told_of(report: ProviderReport) -> tuple[PlaceReport, ...]:
+    def rank(place: PlaceReport) -> tuple[bool, int]:
+        return place.breaker.state == Phase.CLOSED.value, -place.breaker.calls
+
+    return tuple(sorted(report.places, key=rank)[:PLACES])
 
 
 def exposition(version: str, counts: Mapping[str, int] | None, seen: Mapping[int | None, Numbers]) -> str:

@@ -32,7 +32,9 @@ async def show_metrics(request: Request) -> Response:
 def numbers_of(runtime: Runtime) -> Numbers:
     """What this process saw."""
     board, keeper = runtime.board, runtime.housekeeping
-    return numbers(board.report(), board.sidesteps, runtime.restarts, keeper.removed, keeper.mended)
+    return numbers(
+        board.report(), board.sidesteps, board.openings, runtime.restarts, keeper.removed, keeper.mended
+    )
 
 
 async def _counts(runtime: Runtime) -> dict[str, int] | None:

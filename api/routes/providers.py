@@ -1,17 +1,26 @@
-"""Providers: whether each is configured, and what calls of it proved lately."""
+"""Providers: how each stands and why, what a person says of one, and what happened."""
 
-from typing import Any
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from api.answers import answer
 from api.problems import Refusal
-from api.schemas import openapi as docs
-from api.schemas.queries import no_query
-from api.services import process_of
-from core.engine.board import ProviderReport
-from core.engine.view import instant
+from api.runtime import Runtime
+from api.schemas import provider_docs as docs
+from api.schemas.bodies import MAX_ACTOR
+from api.schemas.provider_docs import MOST_EVENTS, USUAL_EVENTS
+from api.schemas.providers import EVENT_ID, event, override, overview, provider, read_override
+from api.schemas.queries import Query, no_query
+from api.services import process_of, runtime_of
+from core.engine.health.report import ProviderReport
+from core.graph.native_policies import MAX_REGION
+from core.ports.link import NumberedEvent, Override
+
+LOOKS: Final = 20
+"""How often a page of one provider's events reads on: what it has found by then is the page."""
 
 router = APIRouter(tags=["providers"])
 
@@ -20,45 +29,101 @@ router = APIRouter(tags=["providers"])
 async def list_providers(request: Request) -> Response:
     """Every provider, as this process sees it."""
     no_query(request)
-    return answer({"providers": [_shown(report) for report in process_of(request).board.report()]})
+    return answer(overview(process_of(request).board.report()))
+
+
+@router.get("/providers/events", **docs.EVENTS)
+async def list_events(request: Request) -> Response:
+    """What happened to all providers, newest first."""
+    return await _events(request, None)
 
 
 @router.get("/providers/{provider_id}", **docs.PROVIDER)
 async def show_provider(request: Request, provider_id: str) -> Response:
     """One provider; its name in any case."""
     no_query(request)
-    reports = {report.name: report for report in process_of(request).board.report()}
+    return answer(provider(_found(process_of(request), provider_id)))
+
+
+@router.get("/providers/{provider_id}/events", **docs.EVENTS)
+async def list_events_of(request: Request, provider_id: str) -> Response:
+    """What happened to one provider, newest first."""
+    return await _events(request, _found(process_of(request), provider_id).name)
+
+
+@router.put("/providers/{provider_id}/override", **docs.PUT_OVERRIDE)
+async def set_override(request: Request, provider_id: str) -> Response:
+    """Say how a provider stands, in a person's name and for a while."""
+    no_query(request)
+    runtime = runtime_of(request)
+    name = _found(runtime, provider_id).name
+    asked = await read_override(request, runtime.clock.now_ms())
+    kept = await runtime.board.override(
+        name,
+        asked.state,
+        reason=asked.reason,
+        actor=asked.actor,
+        until_ms=asked.until_ms,
+        region=asked.region,
+    )
+    return answer({"provider": name, **override(kept)})
+
+
+@router.delete("/providers/{provider_id}/override", status_code=204, **docs.LIFT_OVERRIDE)
+async def lift_override(request: Request, provider_id: str) -> Response:
+    """End an override before its time."""
+    query = Query(request)
+    region = query.text("region", MAX_REGION)
+    actor = query.text("actor", MAX_ACTOR)
+    query.done()
+    runtime = runtime_of(request)
+    name = _found(runtime, provider_id).name
+    if not await runtime.board.lift(name, region=region, actor=actor or ""):
+        raise _not_overridden(name, region, _found(runtime, provider_id).overrides)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _events(request: Request, name: str | None) -> Response:
+    query = Query(request)
+    before = query.cursor("before", EVENT_ID)
+    limit = query.whole("limit", USUAL_EVENTS, 1, MOST_EVENTS)
+    query.done()
+    board = runtime_of(request).board
+    found: list[NumberedEvent] = []
+    more = True
+    size = MOST_EVENTS if name else min(MOST_EVENTS, limit + 1)
+    for _ in range(LOOKS):
+        batch = await board.events(before, size)
+        found += [one for one in batch if name is None or one.event.provider == name]
+        more = len(batch) == size
+        if not more or len(found) > limit:
+            break
+        before = batch[-1].event_id
+    page = found[:limit]
+    cursor = page[-1].event_id if len(found) > limit else before if more else None
+    return answer({"events": [event(one) for one in page], "nextCursor": cursor})
+
+
+def _found(runtime: Runtime, provider_id: str) -> ProviderReport:
+    reports = {report.name: report for report in runtime.board.report().providers}
     report = reports.get(provider_id.upper())
     if report is None:
         raise Refusal(
-            404,
+            HTTPStatus.NOT_FOUND,
             "provider-not-found",
             "Provider not found",
             f"There is no such provider. There are {', '.join(reports)}.",
         )
-    return answer(_shown(report))
+    return report
 
 
-def _shown(report: ProviderReport) -> dict[str, Any]:
-    return {
-        "provider": report.name,
-        "configured": report.configured,
-        "whyNot": report.why_not,
-        "inFlight": report.in_flight,
-        "calls": report.calls,
-        "failures": report.failures,
-        "signals": report.signals,
-        "recent": [
-            {
-                "at": instant(seen.at_ms),
-                "target": msgspec.to_builtins(seen.target),
-                "ok": seen.ok,
-                "executed": seen.executed,
-                "scope": seen.scope,
-                "signal": seen.signal,
-                "error": seen.error,
-                "durationMs": seen.duration_ms,
-            }
-            for seen in report.recent
-        ],
-    }
+def _not_overridden(name: str, region: str | None, overrides: Iterable[Override]) -> Refusal:
+    regions = [one.region or "all its regions" for one in overrides]
+    where = "this region" if region else "all its regions"
+    others = f" There is one for {', '.join(regions)}." if regions else ""
+    return Refusal(
+        HTTPStatus.NOT_FOUND,
+        "override-not-found",
+        "Override not found",
+        f"{name} has no override for {where}.{others}",
+    )

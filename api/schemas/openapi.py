@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from api.schemas.provider_docs import SCHEMAS
 from core.engine.view import ExecutionView, HistoryEvent
 from core.machine.transitions import EXECUTION_STATUSES
 
@@ -48,16 +49,6 @@ _VERSION: Final[Json] = {
     "version": 1,
     "digest": "9f2c...",
     "createdAt": "2026-01-02T03:04:05.678Z",
-}
-_PROVIDER: Final[Json] = {
-    "provider": "AWS",
-    "configured": True,
-    "whyNot": None,
-    "inFlight": 0,
-    "calls": 12,
-    "failures": 3,
-    "signals": {"ok": 9, "refused": 3},
-    "recent": [],
 }
 
 
@@ -139,19 +130,6 @@ COMPONENTS: Final[Json] = {
         },
         tuple(_VERSION),
     ),
-    "Provider": _object(
-        {
-            "provider": _STRING,
-            "configured": {"type": "boolean"},
-            "whyNot": {"type": ["string", "null"]},
-            "inFlight": {"type": "integer"},
-            "calls": {"type": "integer"},
-            "failures": {"type": "integer"},
-            "signals": {"type": "object", "additionalProperties": {"type": "integer"}},
-            "recent": {"type": "array", "items": {"type": "object"}},
-        },
-        tuple(_PROVIDER),
-    ),
 }
 
 
@@ -160,7 +138,7 @@ def components() -> Json:
     _, views = msgspec.json.schema_components(
         (ExecutionView, HistoryEvent), ref_template="#/components/schemas/{name}"
     )
-    return {**COMPONENTS, **views}
+    return {**COMPONENTS, **SCHEMAS, **views}
 
 
 def _ref(name: str) -> Json:
@@ -383,16 +361,6 @@ VERSIONS = _doc(
         404: _NOT_FOUND,
     }
 )
-PROVIDERS = _doc(
-    {
-        200: _json(
-            "Every provider.",
-            _object({"providers": {"type": "array", "items": _ref("Provider")}}),
-            {"providers": [_PROVIDER]},
-        )
-    }
-)
-PROVIDER = _doc({200: _json("One provider.", _ref("Provider"), _PROVIDER), 404: _NOT_FOUND})
 INDEX = _doc({200: _json("What there is.", {"type": "object"}, {"name": "Sidestep"})})
 HEALTH = _doc({200: _json("It answers.", {"type": "object"}, {"status": "OK", "version": "0.1.0"})})
 LIVE = _doc({200: _json("It lives.", {"type": "object"}, {"status": "OK"})})
