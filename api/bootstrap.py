@@ -1,5 +1,6 @@
 """The composition root: the one module that imports adapters and wires them to the engine."""
 
+import secrets
 from pathlib import Path
 
 from adapters.clock import HostClock, SystemClock
@@ -11,7 +12,8 @@ from adapters.stores.sqlite import SqliteStore
 from api.roles import Role
 from api.runtime import Runtime
 from api.settings import RedisSection, Settings
-from core.engine.board import LocalBoard
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.housekeeping import Pace, Sweep
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
@@ -27,11 +29,21 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
     # Processes that share a store go by its time, so that they agree although their machines do not.
     clock = SystemClock() if _kind(settings.store) in FOR_ONE else HostClock()
     store = offloading(open_store(settings.store, clock, settings.redis), settings, clock)
+    providers = build_providers(settings.providers.plain(), facts=store)
     return Runtime(
         clock=clock,
         store=store,
-        providers=build_providers(settings.providers.plain(), facts=store),
-        board=LocalBoard(settings.providers.missing(), clock),
+        providers=providers,
+        board=Board(
+            settings.providers.missing(),
+            clock,
+            LocalLink(store, clock),
+            settings=settings.failover.plain(),
+            providers=providers,
+            canaries=settings.providers.canaries(),
+            replica=f"{role.value}-{secrets.token_hex(6)}",
+            probing=role.works,
+        ),
         settings=settings.engine(),
         retention=settings.keep(),
         sweeps=sweeps_of(store),

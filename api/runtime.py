@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from api.readiness import Readiness
 from api.roles import Role
-from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
+from core.engine.health.board import Board
 from core.engine.housekeeping import Housekeeping, Retention, Sweep
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
@@ -66,7 +66,7 @@ class Runtime:
         clock: Clock,
         store: Store,
         providers: Mapping[str, Provider],
-        board: LocalBoard,
+        board: Board,
         settings: EngineSettings,
         retention: Retention | None = None,
         sweeps: tuple[Sweep, ...] = (),
@@ -145,6 +145,7 @@ class Runtime:
                 await self._end(self._life)
         finally:
             await asyncio.gather(*aside, return_exceptions=True)
+            await self.board.stop()
             opened, self._opened = self._opened, None
             if opened is not None:
                 await opened.aclose()
@@ -193,6 +194,7 @@ class Runtime:
             await self._open_for_ever()
             if self.closing.is_set():
                 return
+            await self.board.start()
             if not self.role.works:
                 await self._watch()
                 return

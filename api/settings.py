@@ -11,10 +11,20 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -29,6 +39,8 @@ from api.variables import PREFIX, unknown, without_services
 from core.engine.housekeeping import Retention
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError
+from core.failover.settings import DEFAULTS, FailoverSettings
+from core.graph.model import Target
 
 log = logging.getLogger("sidestep.settings")
 
@@ -68,11 +80,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+CANARY_FIELDS = frozenset({"canary", "canary_region"})
+"""Settings of a provider that the health board reads, and no adapter."""
+
+
 class ProviderSection(Section):
     """What every provider has: limits of its connections (defaults: failover.md), and private networks.
 
     `allow_private_origins` lists origins whose names may resolve to private addresses. `nameservers` are
     asked for the names that are called, instead of the system's.
+
+    `canary` names a function of this provider (in `canary_region`, where the provider's own is not meant)
+    that is safe to run at any time: probes run it, to find out whether the provider is well again.
     """
 
     connect_timeout_ms: Milliseconds | None = None
@@ -83,10 +102,13 @@ class ProviderSection(Section):
     allow_private_origins: Words = ()
     ca_file: str | None = None
     nameservers: Words = ()
+    canary: Annotated[str | None, Field(min_length=1, max_length=2_048)] = None
+    canary_region: Annotated[str | None, Field(min_length=1, max_length=64)] = None
 
     def plain(self) -> dict[str, Any]:
         """What was set, secrets in the clear: for the provider's own configuration and nothing else."""
-        return {name: _revealed(value) for name, value in self if name in self.model_fields_set}
+        own = self.model_fields_set - CANARY_FIELDS
+        return {name: _revealed(value) for name, value in self if name in own}
 
 
 def _revealed(value: Any) -> Any:
@@ -163,8 +185,19 @@ class ProvidersSection(Section):
 
     def plain(self) -> dict[str, dict[str, Any]]:
         """The configured providers' settings by name, secrets in the clear."""
+        return {name: section.plain() for name, section in self._sections().items()}
+
+    def canaries(self) -> dict[str, Target]:
+        """The canary functions, by provider."""
+        return {
+            name: Target(name, section.canary, section.canary_region)
+            for name, section in self._sections().items()
+            if section.canary is not None
+        }
+
+    def _sections(self) -> dict[str, ProviderSection]:
         sections = {"AWS": self.aws, "GCP": self.gcp, "AZURE": self.azure, "HTTP": self.http}
-        return {name: section.plain() for name, section in sections.items() if section is not None}
+        return {name: section for name, section in sections.items() if section is not None}
 
     def missing(self) -> dict[str, str]:
         """Of each provider that is not configured, a sentence that says how to."""
@@ -214,6 +247,75 @@ class RetentionSection(Section):
     timed_out: Age | None = None
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Waiting = Annotated[float, Field(ge=0.05, le=3_000)]
+"""Seconds; what replicas know of a breaker is forgotten where nothing changes it for an hour."""
+
+
+MOST_STAGES = 20
+
+
+class FailoverSection(Section):
+    """The numbers of the failover policy; `FailoverSettings` says what each of them does."""
+
+    window_seconds: Annotated[int, Field(ge=2, le=300)] = DEFAULTS.window_seconds
+    consecutive: Count = DEFAULTS.consecutive
+    minimum_calls: Count = DEFAULTS.minimum_calls
+    failing: Share = DEFAULTS.failing
+    suspect: Share = DEFAULTS.suspect
+    agreeing: Count = DEFAULTS.agreeing
+    agreeing_share: Share = DEFAULTS.agreeing_share
+    overdue_factor: Annotated[float, Field(ge=1, le=100)] = DEFAULTS.overdue_factor
+    overdue_floor_ms: Milliseconds = DEFAULTS.overdue_floor_ms
+    overdue_samples: Count = DEFAULTS.overdue_samples
+    open_seconds: Waiting = DEFAULTS.open_seconds
+    open_longest_seconds: Waiting = DEFAULTS.open_longest_seconds
+    open_jitter: Annotated[float, Field(ge=0, le=0.5)] = DEFAULTS.open_jitter
+    probe_every_seconds: Waiting = DEFAULTS.probe_every_seconds
+    probe_timeout_ms: Milliseconds = DEFAULTS.probe_timeout_ms
+    probe_successes: Annotated[int, Field(ge=1, le=100)] = DEFAULTS.probe_successes
+    ramp: Annotated[tuple[Share, ...], NoDecode, BeforeValidator(_words)] = DEFAULTS.ramp
+    ramp_calls: Count = DEFAULTS.ramp_calls
+    ramp_seconds: Waiting = DEFAULTS.ramp_seconds
+    ramp_after_seconds: Annotated[float, Field(ge=0, le=3_000)] = DEFAULTS.ramp_after_seconds
+    flapping: Annotated[int, Field(ge=1, le=100)] = DEFAULTS.flapping
+    flap_seconds: Waiting = DEFAULTS.flap_seconds
+    retry_share: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.retry_share
+    retry_floor: Annotated[float, Field(ge=0, le=100_000)] = DEFAULTS.retry_floor
+    retry_seconds: Annotated[float, Field(ge=1, le=300)] = DEFAULTS.retry_seconds
+    hedge_share: Annotated[float, Field(ge=0, le=0.5)] = DEFAULTS.hedge_share
+    reserve_share: Annotated[float, Field(ge=0, le=0.9)] = DEFAULTS.reserve_share
+    reserve_factor: Annotated[float, Field(ge=0, le=100)] = DEFAULTS.reserve_factor
+    fallback_room: Annotated[int, Field(ge=1, le=10_000)] = DEFAULTS.fallback_room
+    static_room: Annotated[int, Field(ge=1, le=10_000)] = DEFAULTS.static_room
+    rehearse: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.rehearse
+    idle_seconds: Annotated[float, Field(ge=1, le=86_400)] = DEFAULTS.idle_seconds
+
+    @field_validator("ramp")
+    @classmethod
+    def _rises(cls, ramp: tuple[float, ...]) -> tuple[float, ...]:
+        if (
+            not 1 <= len(ramp) <= MOST_STAGES
+            or ramp[-1] != 1
+            or any(one >= other for one, other in pairwise(ramp))
+        ):
+            raise ValueError("the shares of a ramp rise, up to 1, in 20 stages at most")
+        return ramp
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "FailoverSection":
+        if self.suspect > self.failing:
+            raise ValueError("suspect is not above failing")
+        if self.open_seconds > self.open_longest_seconds:
+            raise ValueError("open_seconds is not above open_longest_seconds")
+        return self
+
+    def plain(self) -> FailoverSettings:
+        """The policy."""
+        return FailoverSettings(**dict(self))
+
+
 class Settings(BaseSettings):
     """All settings. Made directly, it reads nothing from its surroundings; `load` does."""
 
@@ -258,6 +360,7 @@ class Settings(BaseSettings):
 
     redis: RedisSection = Field(default_factory=RedisSection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
+    failover: FailoverSection = Field(default_factory=FailoverSection)
     providers: ProvidersSection = Field(default_factory=ProvidersSection)
 
     @classmethod

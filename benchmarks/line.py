@@ -26,10 +26,11 @@ from adapters.providers.http.provider import HttpProvider
 from adapters.providers.wire.client import WireConfig
 from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
-from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
 from core.graph.model import Workflow
@@ -97,7 +98,7 @@ async def bench(store_name: str, port: int, folder: Path, **of_document: int) ->
     provider = HttpProvider(
         HttpConfig(origins=(f"http://127.0.0.1:{port}",), wire=WireConfig(max_connections=20_000))
     )
-    board = LocalBoard({}, clock)
+    board = Board({}, clock, LocalLink(store, clock))
     definitions = Definitions(store)
     providers = {"HTTP": provider}
     workflows = Workflows(store, definitions, providers, board, clock)

@@ -17,9 +17,10 @@ from redis import Redis as PlainRedis
 from adapters.clock import HostClock
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.store import RedisStore
-from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.executions import Executions
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.workflows import Workflows
 
 TOGETHER = 200
@@ -93,7 +94,7 @@ async def client(url: str, shards: int) -> AsyncIterator[Client]:
     await store.open()
     try:
         definitions = Definitions(store)
-        workflows = Workflows(store, definitions, {}, LocalBoard({}, clock), clock)
+        workflows = Workflows(store, definitions, {}, Board({}, clock, LocalLink(store, clock)), clock)
         yield Client(store, Executions(store, definitions, workflows, clock), workflows)
     finally:
         await store.close()

@@ -5,20 +5,24 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from pydantic import BaseModel
 
 from adapters.providers.aws.config import AwsConfig
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.wire.client import WireConfig
 from api.settings import (
+    CANARY_FIELDS,
     AwsSection,
     AzureSection,
+    FailoverSection,
     GcpSection,
     HttpSection,
     ProviderSection,
     RedisSection,
     Settings,
 )
+from core.failover.settings import DEFAULTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -29,7 +33,7 @@ PAGES = sorted(
 CLOUDS = (ROOT / "docs/how-to/real-clouds.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text("utf-8")
 
-UNSET = frozenset({"allowed_hosts", "payloads", "providers", "redis", "retention"})
+UNSET = frozenset({"allowed_hosts", "failover", "payloads", "providers", "redis", "retention"})
 """Settings that have no value, or are tables."""
 
 
@@ -45,6 +49,12 @@ def rows(page: str) -> dict[str, str]:
 
 def _told(default: object) -> str:
     return f"{default:.0f}" if isinstance(default, float) else str(default)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_number, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -68,6 +78,13 @@ def test_every_setting_of_redis_is_told_with_its_default() -> None:
     assert told == {name: "none" if value is None else _told(value) for name, value in defaults.items()}
 
 
+def test_every_setting_of_failover_is_told_with_its_default() -> None:
+    told = rows(SETTINGS.partition("\n## Failover\n")[2].partition("\n## ")[0])
+    defaults = {name: field.default for name, field in FailoverSection.model_fields.items()}
+    assert told == {name: _number(value) for name, value in defaults.items()}
+    assert defaults == structs.asdict(DEFAULTS)
+
+
 @pytest.mark.parametrize("section", [AwsSection, GcpSection, AzureSection, HttpSection])
 def test_every_setting_of_a_provider_is_told(section: type[BaseModel]) -> None:
     name = section.__name__.removesuffix("Section").lower()
@@ -78,7 +95,8 @@ def test_every_setting_of_a_provider_is_told(section: type[BaseModel]) -> None:
 
 def test_every_limit_of_connections_is_told_with_its_default() -> None:
     told = rows(CLOUDS.partition("## Every provider\n")[2])
-    assert told.keys() == ProviderSection.model_fields.keys() == {one.name for one in fields(WireConfig)}
+    assert told.keys() == ProviderSection.model_fields.keys()
+    assert told.keys() == {one.name for one in fields(WireConfig)} | CANARY_FIELDS
     wire = WireConfig()
     for name in ("connect_timeout_ms", "tls_timeout_ms", "max_connections"):
         assert told[name] == str(getattr(wire, name)), name

@@ -11,7 +11,8 @@ from adapters.clock import SystemClock
 from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
 from api.runtime import Runtime
-from core.engine.board import LocalBoard
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError, StoreUnavailable
 from core.graph.model import PROVIDERS
@@ -64,7 +65,8 @@ class Breaking(MemoryStore):
 
 def runtime_on(store: Store) -> Runtime:
     clock = SystemClock()
-    board = LocalBoard({name: f"{name} is not configured." for name in PROVIDERS}, clock)
+    refused = {name: f"{name} is not configured." for name in PROVIDERS}
+    board = Board(refused, clock, LocalLink(store, clock))
     return Runtime(clock=clock, store=store, providers={}, board=board, settings=EngineSettings())
 
 

@@ -12,7 +12,8 @@ from adapters.stores.memory import MemoryStore
 from api.roles import Role
 from api.runtime import Runtime
 from api.server import serve, work
-from core.engine.board import LocalBoard
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError, SidestepError, StoreFull, StoreMismatch, StoreUnavailable
 from core.graph.model import PROVIDERS
@@ -94,7 +95,8 @@ _OTHERS = frozenset(
 
 def runtime_on(store: Remote, role: Role = Role.BOTH, giving_back: float = 5.0) -> Runtime:
     clock = SystemClock()
-    board = LocalBoard({name: f"{name} is not configured." for name in PROVIDERS}, clock)
+    refused = {name: f"{name} is not configured." for name in PROVIDERS}
+    board = Board(refused, clock, LocalLink(store, clock))
     return Runtime(
         clock=clock,
         store=store,

@@ -12,10 +12,11 @@ from typing import Any, cast
 import msgspec
 
 from adapters.stores.memory import MemoryStore
-from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
 from core.failover.outcome import Executed, Outcome, succeeded
@@ -134,7 +135,7 @@ class World:
         self.settings = settings or EngineSettings()
         self.ledger: list[Sent] = []
         self.clouds = {name: Cloud(name, answer, self.ledger) for name in PROVIDERS}
-        self.board = LocalBoard(refused or {}, self.clock)
+        self.board = Board(refused or {}, self.clock, LocalLink(self.store, self.clock))
         self.definitions = Definitions(self.store)
         self.workflows = Workflows(self.store, self.definitions, self.clouds, self.board, self.clock)
         self.executions = Executions(self.store, self.definitions, self.workflows, self.clock, self.settings)

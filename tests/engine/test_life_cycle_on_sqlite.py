@@ -7,10 +7,11 @@ from pathlib import Path
 
 from adapters.clock import SystemClock
 from adapters.stores.sqlite import SqliteStore
-from core.engine.board import LocalBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
+from core.engine.health.board import Board
+from core.engine.health.local_link import LocalLink
 from core.engine.workflows import Workflows
 from core.failover.outcome import Executed, Outcome, Scope, succeeded
 from core.graph.model import PROVIDERS
@@ -28,7 +29,8 @@ class Process:
     """One process on the file: what it has is gone when it stops, but for the file."""
 
     def __init__(self, store: SqliteStore, clouds: dict[str, Cloud]) -> None:
-        clock, board = SystemClock(), LocalBoard({}, SystemClock())
+        clock = SystemClock()
+        board = Board({}, clock, LocalLink(store, clock))
         definitions = Definitions(store)
         self.store = store
         self.workflows = Workflows(store, definitions, clouds, board, clock)
