@@ -125,7 +125,11 @@ async def test_an_override_ends_by_itself(light: Server) -> None:
 async def test_an_override_survives_a_restart_and_so_does_who_said_so(tmp_path: Path) -> None:
     again = store_url("sqlite", tmp_path)
     async with serving(again) as server:
-        assert (await put(server)).status_code == 200
+        async with asyncio.timeout(20):
+            # Until the board is connected to its store, nothing durable can be said.
+            while (await put(server)).status_code == 503:
+                await asyncio.sleep(0.05)
+        assert (await row(server))["state"] == "DRAINED"
     async with serving(again) as server:
         async with asyncio.timeout(20):
             while (await row(server))["state"] != "DRAINED":
