@@ -74,7 +74,7 @@ class HealthEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
 
 
 class NumberedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event with its id: text that grows with time, the cursor of listings (event_ids.py says its form)."""
+    """An event with its id: text that grows with time, the cursor of listings."""
 
     event_id: str
     event: HealthEvent

@@ -20,7 +20,7 @@ _log = logging.getLogger("sidestep.health")
 
 PAGE_EVENTS = 50
 PAGES = 21
-"""Twenty full pages and the one that is being filled: never fewer than 1,000 events once so many were kept."""
+"""Twenty full pages and the one that is being filled: at least 1,000 events where so many were kept."""
 
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True):
