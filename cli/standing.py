@@ -79,8 +79,8 @@ def whole(row: Json) -> list[Text]:
     if not row.get("configured"):
         return [head.append(on_line(str(row.get("whyNot") or "not configured")), "dim")]
     head.append_text(_state(row.get("state")))
-    if row.get("why"):
-        head.append(f"{GAP}{on_line(str(row['why']))}")
+    if row.get("why") and row.get("state") not in _SAID:
+        head.append(f"{GAP}{_reason(row)}")
     lines = [head, *(Text("  ") + overridden("", one) for one in _items(row, "overrides")), *_counts(row)]
     for place in _items(row, "places"):
         lines += [Text(), *_place(place)]
@@ -204,13 +204,22 @@ def _why(row: Json) -> str:
     """Why it stands as it does; where all is well, its newest failure."""
     if not row.get("configured"):
         return str(row.get("whyNot") or "")
-    if row.get("why") and row.get("state") != "CLOSED":
-        return telling.shorten(str(row["why"]), 200)
+    said = [overridden("", one).plain for one in _items(row, "overrides")]
+    if said or (row.get("why") and row.get("state") != "CLOSED"):
+        breaker = "" if row.get("state") in _SAID else _reason(row)
+        return "; ".join(telling.shorten(part, 200) for part in (breaker, *said) if part)
     failed = next((seen for seen in _items(row, "recent") if not seen.get("ok")), None)
     if failed is None:
         return ""
     where = telling.target(_member(failed, "target"))
     return f"last failure: {telling.failure(failed)} ({where}, {_clock(failed.get('at'))})"
+
+
+def _reason(row: Json) -> str:
+    """Why it stands so, without the name and the state that stand beside it."""
+    why = on_line(str(row.get("why") or ""))
+    short = why.removeprefix(f"{row.get('provider')} is {row.get('state')} ")
+    return short[1:-1] if short != why and short.startswith("(") and short.endswith(")") else short
 
 
 def _soonest(row: Json) -> str:

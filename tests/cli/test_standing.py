@@ -85,6 +85,17 @@ def test_a_provider_that_is_well_shows_its_newest_failure() -> None:
     assert line.endswith("last failure: timed out (AWS eu-west-1 charge, 12:00:00)")
 
 
+def test_a_line_says_what_a_person_said_and_no_state_twice() -> None:
+    opened = {**AWS, "why": "AWS is OPEN (5 of 9 failed)"}
+    region = {**DRAIN, "region": "eu-west-1", "actor": ""}
+    rows = [opened, {**opened, "overrides": [region]}, {**AWS, "state": "DRAINED", "overrides": [DRAIN]}]
+    _, plain, partly, drained = (line.plain.rpartition("12:00:06")[2].strip() for line in listed(rows))
+    assert plain == "5 of 9 failed"
+    until = "is drained until 2026-01-02 12:30:00 UTC"
+    assert partly == f"5 of 9 failed; eu-west-1 {until}: their status page is red"
+    assert drained == f"{until} by ada: their status page is red"
+
+
 def test_a_provider_is_told_whole_with_its_overrides_places_and_functions() -> None:
     lines = [line.plain for line in whole({**AWS, "overrides": [DRAIN]})]
     assert lines[0] == "AWS  OPEN  breaker AWS eu-west-1 open since 12:00:01 (7 of 9 overdue)"
