@@ -25,7 +25,18 @@ from core.failover.breaker import Breaker, Phase
 from core.failover.health import DRAINED, FORCED_OPEN, Place
 from core.graph.model import Target
 from core.ports.clock import Clock
-from core.ports.link import Beat, HealthEvent, HealthLink, Kept, Key, News, Override, Tally
+from core.ports.link import (
+    MOST_OVERRIDES,
+    Beat,
+    HealthEvent,
+    HealthLink,
+    Kept,
+    Key,
+    News,
+    NumberedEvent,
+    Override,
+    Tally,
+)
 
 CHARGE = Target("AWS", "arn:aws:lambda:eu-west-1:1:function:charge", "eu-west-1")
 MAIL = Target("GCP", "mail")
@@ -366,12 +377,20 @@ class LinkContract:
         finally:
             await new.close()
 
+    async def test_there_are_so_many_overrides_and_no_more(self, host: Any, link: HealthLink) -> None:
+        for number in range(MOST_OVERRIDES):
+            await link.put_override(self.override(host, region=str(number)), event("OVERRIDE_SET"))
+        with pytest.raises(InvalidInput):
+            await link.put_override(self.override(host, region="one more"), event("OVERRIDE_SET"))
+        anew = await link.put_override(self.override(host, FORCED_OPEN, "7"), event("OVERRIDE_SET"))
+        assert len(anew) == MOST_OVERRIDES
+
     # Events
 
     async def test_events_are_newest_first_and_paged_by_id(self, link: HealthLink, other: HealthLink) -> None:
         for number in range(23):
             await (link if number % 3 else other).note(event(why=str(number), at=number))
-        found = []
+        found: list[NumberedEvent] = []
         before = None
         while page := await other.events(before, 5):
             found += page

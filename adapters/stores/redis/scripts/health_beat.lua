@@ -21,6 +21,9 @@ local function try(command, key, ...)
     end
     if type(said) == 'table' and said.err then
       failed = string.gsub(said.err, '^%-', '')
+      if string.find(failed, '^@') then
+        failed = 'ERR ' .. failed  -- as Redis 6.2 itself would wrap it
+      end
       return false
     end
   end
