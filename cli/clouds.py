@@ -1,11 +1,11 @@
 """Starting localcloud: alone, or for a server in the same process."""
 
-import asyncio
 import errno
 import shlex
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.text import Text
 
 from cli.failures import FAILED, Stop, usage
@@ -66,7 +66,7 @@ def described(cloud: LocalCloud) -> list[Text]:
 
 def run_alone(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:
     """Run localcloud until SIGINT or SIGTERM."""
-    asyncio.run(_serve(cloud, as_json=as_json, tethered=tethered))
+    uvloop.run(_serve(cloud, as_json=as_json, tethered=tethered))
 
 
 async def _serve(cloud: LocalCloud, *, as_json: bool, tethered: bool) -> None:

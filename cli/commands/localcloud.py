@@ -159,9 +159,9 @@ def outage(
         "warm": warm,
         "error" if kind.startswith("function-raises") else "name": error,
         "message": message,
-        "executed": executed or None,
         "close_connections": False if keep_connections else None,
         "status": status_code,
+        "executed": executed or None,
         "flap": None if flap is None else _pair(flap),
     }
     rule = {"kind": kind, **{name: value for name, value in options.items() if value is not None}}

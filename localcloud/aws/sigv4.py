@@ -50,6 +50,7 @@ class SigV4:
         self._region = region
         self._credentials = {credential.access_key_id: credential for credential in credentials}
         self._now = now
+        self._last_date = ("", 0.0)
         self._keys: dict[tuple[str, str], bytes] = {}
 
     def verify(self, call: Call) -> AwsCredential:
@@ -91,10 +92,13 @@ class SigV4:
             )
         if not amz_date.startswith(scope_date):
             raise AwsError("InvalidSignatureException", "Date in Credential scope does not match X-Amz-Date.")
-        try:
-            sent = datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            raise AwsError("IncompleteSignatureException", "X-Amz-Date is no date.") from None
+        if amz_date != self._last_date[0]:  # hundreds of calls a second name the same one
+            try:
+                sent = datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+            except ValueError:
+                raise AwsError("IncompleteSignatureException", "X-Amz-Date is no date.") from None
+            self._last_date = (amz_date, sent)
+        sent = self._last_date[1]
         now = self._now()
         if abs(now - sent) > _MAX_SKEW_SECONDS:
             late = sent < now

@@ -193,8 +193,9 @@ async def test_it_runs_as_a_program(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     assert program.stdout is not None
-    lines = [await asyncio.wait_for(program.stdout.readline(), 30) for _ in range(4)]
-    assert [line.split()[0] for line in lines] == [b"control", b"AWS", b"GCP", b"AZURE"]
+    lines = [await asyncio.wait_for(program.stdout.readline(), 30) for _ in range(5)]
+    names = [b"control", b"AWS", b"GCP", b"AZURE", b"names"]
+    assert [line.split()[0] for line in lines] == names
     assert file.stat().st_mode & 0o777 == 0o600
     assert f"SIDESTEP_PROVIDERS__AWS__ENDPOINT_URL={lines[1].split()[1].decode()}\n" in file.read_text()
     program.send_signal(signal.SIGINT)
