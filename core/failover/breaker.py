@@ -105,7 +105,11 @@ def breach(counts: Counts, settings: FailoverSettings) -> str | None:
 
 
 def suspicious(counts: Counts, settings: FailoverSettings) -> str | None:
-    """Why these counts are suspicious, in words; None where they are not."""
+    """Why these counts are suspicious, in words; None where they are not. As many functions must agree as for
+    an opening: one that fails makes its provider no suspect to the others.
+    """
+    if counts.failing < needed(counts.active, settings):
+        return None
     bad = counts.failures + counts.overdue
     if counts.calls >= settings.minimum_calls and bad >= settings.suspect * counts.calls:
         return _told(counts)

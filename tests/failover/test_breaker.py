@@ -300,3 +300,10 @@ def test_a_breaker_of_which_nothing_changed_is_the_same_object() -> None:
         breaker = Breaker(phase=phase, since=START, until=START + 5_000, openings=(START,), times=1)
         counts = Counts(calls=20, failures=4) if phase is Phase.SUSPECT else CLEAN
         assert judge(breaker, counts, START + 1, DEFAULTS) is breaker
+
+
+def test_one_failing_function_makes_its_provider_no_suspect_to_the_others() -> None:
+    alone = Counts(calls=100, failures=30, failing=1, active=4)
+    assert judge(Breaker(), alone, 1_000, DEFAULTS).phase is Phase.CLOSED
+    agreed = Counts(calls=100, failures=30, failing=2, active=4)
+    assert judge(Breaker(), agreed, 1_000, DEFAULTS).phase is Phase.SUSPECT
