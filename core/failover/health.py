@@ -57,8 +57,9 @@ class Health(msgspec.Struct, frozen=True):
     """What a decision knows of the targets.
 
     `refused` says why a provider cannot be called at all, by its name. Of a function that `functions` does
-    not know, its place's standing holds. `hedges` says whether the budget allows another hedge, `rehearse`
-    is the share of `pure` steps that go to their fallback though all is well. `spent` holds the standings
+    not know, its place's standing holds, and of a place that `places` does not know, that of its provider in
+    `providers` (a person's word for all regions). `hedges` says whether the budget allows another hedge,
+    `rehearse` is the share of `pure` steps that go to their fallback though all is well. `spent` holds the standings
     that calls decided in the same breath have changed. `reserve_share` and `reserve_factor` are the settings'
     of the same name.
     """
@@ -71,6 +72,7 @@ class Health(msgspec.Struct, frozen=True):
     spent: Mapping[Target, Standing] = {}
     reserve_share: float = 0.4
     reserve_factor: float = 2.0
+    providers: Mapping[str, Standing] = {}
 
     def refusal(self, target: Target) -> str | None:
         """Why this target cannot be called at all, in a few words; None where it can."""
@@ -79,7 +81,9 @@ class Health(msgspec.Struct, frozen=True):
     def of(self, target: Target) -> Standing:
         """How a target stands."""
         standing = self.spent.get(target) or self.functions.get(target)
-        return self.places.get(place_of(target), WELL) if standing is None else standing
+        if standing is not None:
+            return standing
+        return self.places.get(place_of(target)) or self.providers.get(target.provider, WELL)
 
     def is_plain(self, target: Target) -> bool:
         """True where a primary may be called as if nothing were known of anything."""

@@ -12,7 +12,7 @@ from core.engine.health.register import Register
 from core.failover.breaker import Breaker, Phase, share
 from core.failover.health import Health, Place, Standing
 from core.failover.settings import FailoverSettings
-from core.graph.model import Target
+from core.graph.model import PROVIDERS, Target
 
 if TYPE_CHECKING:
     from core.engine.health.budgets import Budgets
@@ -62,6 +62,7 @@ class Standings:
 
     def provider(self, name: str) -> None:
         """Something of this provider has changed."""
+        self._dirty = True
         for place in self._register.places.values():
             if place.provider == name:
                 self.place(place)
@@ -104,8 +105,21 @@ class Standings:
         self._functions.clear()
         self._dirty = False
         self._health = msgspec.structs.replace(
-            self._health, functions=functions, places=places, hedges=self._budgets.hedges
+            self._health,
+            functions=functions,
+            places=places,
+            hedges=self._budgets.hedges,
+            providers=self._of_providers(),
         )
+
+    def _of_providers(self) -> dict[str, Standing]:
+        """How places stand of which nothing is known; those that stand well are left out."""
+        found: dict[str, Standing] = {}
+        for name in PROVIDERS:
+            said = self._said((name, None))
+            if said is not None:
+                found[name] = Standing(state=said[0], why=said[1], share=0.0)
+        return found
 
     def of_place(self, place: PlaceWatch) -> Standing:
         """How a function stands of which nothing is known but its place."""
@@ -139,25 +153,30 @@ class Standings:
         )
 
     def _state(self, place: PlaceWatch, function: FunctionWatch | None) -> tuple[str, str, float]:
-        override = self._overrides.of(place.place)
-        if override is not None:
-            by = f" by {override.actor}" if override.actor else ""
-            return override.state, f"{_name(place)} is {override.state}{by}: {override.reason}", 1.0
-        isolated = self._isolation.why(place.provider)
-        if isolated is not None:
-            return Phase.OPEN.value, isolated, 0.0
+        said = self._said(place.place)
+        if said is not None:
+            return *said, 1.0
         at, own = place.breaker, Breaker() if function is None else function.breaker
         part = share(at, self._settings) * share(own, self._settings)
         if function is not None and _WORSE[own.phase] > _WORSE[at.phase]:
             return own.phase.value, f"{function.target} is {_told(own)}", part
         if at.phase is Phase.CLOSED:
             return at.phase.value, "", part
-        return at.phase.value, f"{_name(place)} is {_told(at)}", part
+        return at.phase.value, f"{_name(place.place)} is {_told(at)}", part
+
+    def _said(self, place: Place) -> tuple[str, str] | None:
+        """The state and why, where something goes before all breakers of a place."""
+        override = self._overrides.of(place)
+        if override is not None:
+            by = f" by {override.actor}" if override.actor else ""
+            return override.state, f"{_name(place)} is {override.state}{by}: {override.reason}"
+        isolated = self._isolation.why(place[0])
+        return None if isolated is None else (Phase.OPEN.value, isolated)
 
 
 def _told(breaker: Breaker) -> str:
     return f"{breaker.phase.value} ({breaker.why})"
 
 
-def _name(place: PlaceWatch) -> str:
-    return place.provider if place.region is None else f"{place.provider} {place.region}"
+def _name(place: Place) -> str:
+    return " ".join(part for part in place if part)

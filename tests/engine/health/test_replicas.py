@@ -1,0 +1,208 @@
+"""What replicas tell one another, and what happens where they cannot."""
+
+from core.failover.breaker import Phase
+from core.graph.model import Target
+from tests.engine.health.rig import AWAY, REFUSED, WELL, Rig, aws, gcp, rig
+
+
+def refuse(world: Rig, replica: int = 0, calls: int = 5) -> None:
+    for number in range(calls):
+        world.send(aws(f"f{number}"), board=world.boards[replica]).ended(REFUSED, 1)
+
+
+async def test_what_one_replica_opens_is_refused_at_the_other_at_once() -> None:
+    async with rig(2) as world:
+        await world.step()
+        refuse(world)
+        before = world.clock.monotonic()
+        await world.settle()
+        assert world.clock.monotonic() == before
+        assert world.state(aws(), world.boards[1]) == "OPEN"
+        assert "failed" in world.standing(aws(), world.boards[1]).why
+        assert world.boards[1].openings.get("AWS", 0) == 0, "it was not this one that opened it"
+        assert await world.kinds() == ["BREAKER_OPENED"]
+
+
+def mostly_refused(world: Rig, number: int) -> None:
+    """One call a second at each replica, of which two of three fail."""
+    if number % 10 == 0:
+        for index, board in enumerate(world.boards):
+            works = (number // 10 + index) % 3 == 0
+            world.send(aws(), board=board).ended(WELL if works else REFUSED, 5)
+
+
+async def test_twenty_replicas_see_together_what_none_sees_alone() -> None:
+    async with rig(1) as world:
+        await world.run(20, lambda number: mostly_refused(world, number), step=0.1)
+        assert world.state(aws()) == "SUSPECT" or world.state(aws()) == "CLOSED"
+        assert await world.kinds() == []
+    async with rig(20) as world:
+        took = await world.until(
+            lambda: world.state(aws()) == "OPEN", 10, lambda number: mostly_refused(world, number), step=0.1
+        )
+        assert took <= 5
+        await world.settle()
+        assert {world.state(aws(), board) for board in world.boards} == {"OPEN"}
+        assert world.board.report().replicas == 20
+
+
+async def test_one_replica_probes_at_a_time_and_one_probe_a_second_goes_out() -> None:
+    async with rig(4) as world:
+        for cloud in world.clouds.values():
+            cloud.takes = 0.4
+        await world.step()
+        # Four functions: it is the place that is probed.
+        for number in range(5):
+            for board in world.boards:
+                world.send(aws(f"f{number}"), board=board).ended(REFUSED, 1)
+        await world.until(lambda: world.state(aws()) == "HALF_OPEN", 6, step=0.05)
+        began = world.clock.monotonic()
+        await world.run(20, step=0.05)
+        cloud = world.clouds["AWS"]
+        assert cloud.most_at_once == 1
+        assert 8 <= len(cloud.probed) <= (world.clock.monotonic() - began) + 1
+
+
+async def test_one_replica_that_is_cut_off_opens_nothing_and_tells_nothing() -> None:
+    async with rig(2) as world:
+        cut_off, other = world.boards
+        await world.run(3, lambda number: world.call((aws(), gcp())[number % 2], board=cut_off))
+        await world.run(2, step=0.05)
+        world.links[0].told.clear()
+
+        def all_fails(number: int) -> None:
+            world.send((aws(), gcp())[number % 2], board=cut_off).ended(REFUSED, 1)
+
+        await world.run(1, all_fails)
+        said = len(world.links[0].said)
+        await world.run(5, all_fails)
+        assert "cut off" in str(cut_off.report().isolated)
+        assert other.report().isolated is None
+        assert {world.state(target, other) for target in (aws(), gcp())} == {"CLOSED"}
+        # Here they are called throttled, and only where nothing else is left.
+        assert {world.state(target, cut_off) for target in (aws(), gcp())} == {"OPEN"}
+        assert {world.place(target).breaker.state for target in (aws(), gcp())} == {"CLOSED"}
+        assert sum(cut_off.openings.values()) == 0
+        assert all(breaker.phase is not Phase.OPEN for breaker in world.shared().values())
+        assert set(await world.kinds()) <= {"REPLICA_ISOLATED", "BREAKER_OPENED"}
+        assert (await world.kinds()).count("REPLICA_ISOLATED") == 1
+        assert all(not tallies for tallies in world.links[0].said[said:])
+
+
+async def test_what_was_opened_a_moment_before_the_second_provider_failed_is_taken_back() -> None:
+    async with rig(2) as world:
+        await world.run(1, lambda number: world.call((aws(), gcp())[number % 2]))
+        await world.run(0.1)
+        refuse(world)
+        await world.run(1)
+        assert world.state(aws(), world.boards[1]) == "OPEN"
+        for number in range(5):
+            world.send(gcp(f"f{number}")).ended(REFUSED, 1)
+        await world.settle()
+        assert world.board.report().isolated is not None
+        assert world.state(aws(), world.boards[1]) == "CLOSED"
+        assert world.board.openings["AWS"] == 0
+
+
+async def test_a_second_provider_that_fails_long_after_the_first_is_opened() -> None:
+    async with rig() as world:
+        refuse(world)
+        await world.run(3)
+        for number in range(5):
+            world.send(gcp(f"f{number}")).ended(REFUSED, 1)
+        assert world.board.report().isolated is None
+        assert world.state(gcp()) == "OPEN"
+
+
+async def test_an_answer_ends_the_isolation_and_ordinary_judging_goes_on() -> None:
+    async with rig() as world:
+        for number in range(5):
+            world.send(aws(f"f{number}")).ended(REFUSED, 1)
+            world.send(gcp(f"f{number}")).ended(REFUSED, 1)
+        assert world.board.report().isolated is not None
+        await world.step()
+        world.send(gcp()).ended(WELL, 5)
+        await world.settle()
+        assert world.board.report().isolated is None
+        assert {world.state(target) for target in (aws(), gcp())} == {"CLOSED"}
+        await world.step()
+        refuse(world)
+        await world.settle()
+        assert world.state(aws()) == "OPEN"
+        assert (await world.kinds())[-2:] == ["REPLICA_REJOINED", "BREAKER_OPENED"]
+
+
+async def test_two_providers_are_down_indeed_where_a_third_one_answers() -> None:
+    async with rig() as world:
+        other = Target("HTTP", "still there")
+        for number in range(5):
+            await world.step()
+            world.send(aws(f"f{number}")).ended(REFUSED, 1)
+            world.call(gcp(f"f{number}"), REFUSED, 0.2)
+            world.send(other).ended(WELL, 5)
+        await world.run(0.3)
+        assert world.board.report().isolated is None
+        assert {world.state(target) for target in (aws(), gcp())} == {"OPEN"}
+
+
+async def test_a_replica_without_its_link_decides_alone_and_tells_it_afterwards() -> None:
+    async with rig(2) as world:
+        alone, other = world.boards
+        await world.run(1.5)
+        world.links[0].cut = AWAY
+        await world.run(2.5)
+        assert "decides alone" in str(alone.report().alone)
+        assert other.report().alone is None
+        refuse(world)
+        await world.run(1)
+        assert world.state(aws(), alone) == "OPEN"
+        assert world.state(aws(), other) == "CLOSED"
+        world.links[0].cut = None
+        await world.run(2.5)
+        assert alone.report().alone is None
+        assert world.state(aws(), other) == "OPEN"
+        assert await world.kinds() == ["BREAKER_OPENED"]
+
+
+async def test_of_two_that_went_apart_the_one_that_changed_more_wins() -> None:
+    async with rig(2) as world:
+        alone, other = world.boards
+        await world.run(1.5)
+        world.links[0].cut = AWAY
+        refuse(world)
+        await world.run(8)
+        assert world.place(aws(), alone).breaker.state == "HALF_OPEN"
+        refuse(world, 1)
+        await world.settle()
+        assert world.state(aws(), other) == "OPEN"
+        world.links[0].cut = None
+        await world.run(4)
+        assert world.place(aws(), other).breaker.state == world.place(aws(), alone).breaker.state
+        assert world.place(aws(), other).breaker.state == "HALF_OPEN"
+
+
+async def test_a_new_replica_starts_with_what_the_others_know() -> None:
+    async with rig() as world:
+        refuse(world)
+        until = world.clock.now_ms() + 60_000
+        await world.board.override("GCP", "DRAINED", reason="works", actor="ann", until_ms=until)
+        await world.settle()
+        link = type(world.links[0])(world.store, world.clock, world.commons)
+        late = world.new_board("late", link)
+        await late.start()
+        try:
+            assert world.state(aws(), late) == "OPEN"
+            assert world.state(gcp(), late) == "DRAINED"
+        finally:
+            await late.stop()
+
+
+async def test_a_defect_in_the_link_ends_no_task() -> None:
+    async with rig() as world:
+        world.links[0].cut = RuntimeError("a defect")
+        refuse(world)
+        await world.run(8)
+        assert world.place(aws()).breaker.state == "HALF_OPEN"
+        world.links[0].cut = None
+        await world.run(12)
+        assert ("AWS", None) in world.shared()
