@@ -20,8 +20,12 @@ SETTLE_SECONDS: Final = 10.0
 """How long steps that went elsewhere, and are under way, are waited for."""
 
 _PAGE, _PAGES, _PAUSE = 500, 20, 0.5
+FAULTS: Final = ("nowhere", "failed", "parked")
+"""Endings of steps that a rehearsal is there to find."""
+
 _ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "PARKED")
-_ENDINGS: Final = ("completed", "failed", "parked", "cancelled", "underWay")
+_ENDINGS: Final = ("completed", "nowhere", "failed", "parked", "cancelled", "underWay")
+"""`nowhere`: no other target was well, so that it was called there all the same, and completed."""
 
 
 def found_since(client: Client, earliest: str, since: str) -> tuple[list[str], bool]:
@@ -78,10 +82,9 @@ class Tally:
         signals: dict[str, Counter[str]] = defaultdict(Counter)
         errors: Counter[str] = Counter()
         took: dict[str, list[float]] = defaultdict(list)
-        nowhere = 0
         for view in self._views.values():
             visits = self._touched(view)
-            ends = [_ending(visit, view) for visit in visits]
+            ends = [self._ending(visit, view) for visit in visits]
             steps.update(ends)
             executions[_worst(ends, view)] += 1
             errors.update(
@@ -90,9 +93,7 @@ class Tally:
                 if end == "failed"
             )
             for visit in visits:
-                calls = self._calls(visit)
-                nowhere += any(call.get("provider") == self._provider for call in calls)
-                for call in calls:
+                for call in self._calls(visit):
                     name = str(call.get("provider"))
                     if call.get("status") == "FAILED":
                         signals[name][str(call.get("signal"))] += 1
@@ -100,7 +101,7 @@ class Tally:
                         took[name].append(float(call.get("durationMs") or 0))
         return {
             "executions": {"touched": executions.total(), **executions},
-            "steps": {"touched": steps.total(), **steps, "nowhere": nowhere},
+            "steps": {"touched": steps.total(), **steps},
             "signals": {name: dict(counts) for name, counts in sorted(signals.items())},
             "errors": dict(errors),
             "meanwhile": {name: quantiles(values) for name, values in sorted(took.items())},
@@ -115,6 +116,11 @@ class Tally:
             return True
         moved = max(str(visit.get(name) or "") for name in ("startedAt", "endedAt"))
         return self._passed in str(visit.get("cause") or "") and moved >= self._since
+
+    def _ending(self, visit: Json, view: Json) -> str:
+        end = _ending(visit, view)
+        there = any(call.get("provider") == self._provider for call in self._calls(visit))
+        return "nowhere" if there and end == "completed" else end
 
     def _calls(self, visit: Json) -> list[Json]:
         return [
@@ -159,7 +165,9 @@ def _worst(ends: list[str], view: Json) -> str:
         return "parked"
     if view.get("status") in {"FAILED", "TIMED_OUT"}:
         return "failed" if "failed" in ends else "cancelled"
-    return {"COMPLETED": "completed", "CANCELLED": "cancelled"}.get(str(view.get("status")), "underWay")
+    if view.get("status") == "COMPLETED":
+        return "nowhere" if "nowhere" in ends else "completed"
+    return "cancelled" if view.get("status") == "CANCELLED" else "underWay"
 
 
 def _whole(client: Client, execution_id: str) -> Json | None:

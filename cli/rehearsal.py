@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cli.client import Client, segment
-from cli.drained import BEFORE_HOURS, Tally, found_since
+from cli.drained import BEFORE_HOURS, FAULTS, Tally, found_since
 from cli.failures import FAILED, UNREACHABLE, Stop
 from cli.standing import moment, overridden
 
@@ -183,7 +183,6 @@ class Rehearsal:
             for name in after
             if name in meanwhile
         }
-        steps = told["steps"]
         return {
             "provider": self._provider,
             "region": self._region,
@@ -196,7 +195,7 @@ class Rehearsal:
             "latency": latency,
             "looked": len(ids),
             "more": more,
-            "ok": not (steps["failed"] or steps["parked"]),
+            "ok": not any(told["steps"][fault] for fault in FAULTS),
         }
 
     def _rows(self) -> dict[str, Json]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from cli import telling
+from cli.drained import FAULTS
 from cli.durations import told as lasting
 from cli.output import on_line
 from cli.tables import table
@@ -14,6 +15,7 @@ Json = Mapping[str, Any]
 
 _ENDINGS: Final = (
     ("completed", "completed", ""),
+    ("nowhere", "had nowhere else to go", "red"),
     ("failed", "failed", "red"),
     ("parked", "parked", "magenta"),
     ("cancelled", "ended otherwise", ""),
@@ -31,8 +33,8 @@ def report(answer: Json) -> list[Text]:
         return [*lines, Text(f"Nothing wanted to call {name} meanwhile, so this shows nothing.", "yellow")]
     lines += [_ended("executions", executions), _ended("steps", steps)]
     if steps["nowhere"]:
-        told = "steps had no other target that was well, and were called there all the same"
-        lines.append(Text(f"  {steps['nowhere']} {told}", "yellow"))
+        told = f"  What had nowhere else to go was called at {name} all the same; in an outage it would fail."
+        lines.append(Text(told, "yellow"))
     lines += [*_latency(answer["latency"]), *_failures(answer)]
     if answer.get("more"):
         lines.append(
@@ -45,7 +47,7 @@ def report(answer: Json) -> list[Text]:
 
 
 def _ended(what: str, counts: Json) -> Text:
-    line = Text(f"  {what:<11} {counts['touched']} sidestepped: ")
+    line = Text(f"  {what:<11} {counts['touched']} passed it over: ")
     told = [Text(f"{counts[key]} {word}", style) for key, word, style in _ENDINGS if counts[key]]
     return line.append_text(Text(", ").join(told))
 
@@ -87,5 +89,6 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _blame(steps: Json, name: str) -> str:
-    told = [f"{steps[key]} {key}" for key in ("failed", "parked") if steps[key]]
-    return f"Without {name}, of {steps['touched']} steps {' and '.join(told)}."
+    told = [f"{steps[key]} {word}" for key, word, _ in _ENDINGS if steps[key] and key in FAULTS]
+    count = steps["touched"]
+    return f"Without {name}, of {count} step{'' if count == 1 else 's'} {', '.join(told)}."

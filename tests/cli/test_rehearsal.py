@@ -146,8 +146,8 @@ def test_a_rehearsal_drains_lifts_and_reports_what_the_fallback_made_of_it(
     assert "AWS goes by its breakers again." in done.err
     lines = done.out.splitlines()
     assert lines[0] == "1s without AWS"
-    assert "  executions  2 sidestepped: 2 completed" in lines
-    assert "  steps       2 sidestepped: 2 completed" in lines
+    assert "  executions  2 passed it over: 2 completed" in lines
+    assert "  steps       2 passed it over: 2 completed" in lines
     numbers = next(line for line in lines if line.split()[:1] == ["GCP"])
     assert numbers.replace(" s", "").split() == ["GCP", "2", "0.04", "0.05", "0.04", "0.06", "0.07", "0.06"]
     assert lines[-1] == "Nothing failed because of it."
@@ -170,7 +170,8 @@ def test_what_failed_or_was_parked_is_exit_1_and_told_by_signal(
     assert told["ok"] is False
     assert told["executions"] == {
         "touched": 4,
-        "completed": 1,
+        "completed": 0,
+        "nowhere": 1,
         "failed": 2,
         "parked": 1,
         "cancelled": 0,
@@ -182,8 +183,18 @@ def test_what_failed_or_was_parked_is_exit_1_and_told_by_signal(
     plain = ask()
     assert plain.code == 1
     assert "attempts that failed at GCP: not-deployed 1, read-timeout 1" in plain.out
-    assert "called there all the same" in plain.out
-    assert plain.out.endswith("Without AWS, of 4 steps 2 failed and 1 parked.\n")
+    assert "was called at AWS all the same" in plain.out
+    assert plain.out.endswith("Without AWS, of 4 steps 1 had nowhere else to go, 2 failed, 1 parked.\n")
+
+
+def test_steps_with_nowhere_else_to_go_are_a_finding_of_their_own(
+    standin: Standin, ask: Callable[..., Any]
+) -> None:
+    static = attempt("COMPLETED", provider="AWS", role="static")
+    standin.views = {"d": view("d", "COMPLETED", visit("COMPLETED", static))}
+    done = ask()
+    assert done.code == 1
+    assert done.out.endswith("Without AWS, of 1 step 1 had nowhere else to go.\n")
 
 
 def test_a_rehearsal_that_nobody_noticed_says_that_it_shows_nothing(ask: Callable[..., Any]) -> None:
