@@ -59,9 +59,9 @@ class Health(msgspec.Struct, frozen=True):
     `refused` says why a provider cannot be called at all, by its name. Of a function that `functions` does
     not know, its place's standing holds, and of a place that `places` does not know, that of its provider in
     `providers` (a person's word for all regions). `hedges` says whether the budget allows another hedge,
-    `rehearse` is the share of `pure` steps that go to their fallback though all is well. `spent` holds the standings
-    that calls decided in the same breath have changed. `reserve_share` and `reserve_factor` are the settings'
-    of the same name.
+    `rehearse` is the share of `pure` steps that go to their fallback though all is well. `spent` holds the
+    standings that calls decided in the same breath have changed. `reserve_share` and `reserve_factor` are the
+    settings' of the same name.
     """
 
     refused: Mapping[str, str] = {}
