@@ -132,7 +132,14 @@ class Sharing:
 
     def overridden(self, overrides: tuple[Override, ...]) -> None:
         """These overrides hold now, and no others."""
-        for provider in self._overrides.replace(overrides, self._clock.now_ms()):
+        now = self._clock.now_ms()
+        # What the link leaves out because its time is over would else end without a word.
+        self.expire()
+        for one in overrides:
+            if one.region is not None:
+                # What is said of one region is shown although nothing was called there yet.
+                self._register.place((one.provider, one.region), now)
+        for provider in self._overrides.replace(overrides, now):
             self.override_changed(provider)
 
     def override_changed(self, provider: str) -> None:
