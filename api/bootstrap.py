@@ -17,6 +17,7 @@ from core.engine.health.local_link import LocalLink
 from core.engine.housekeeping import Pace, Sweep
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
+from core.ports.link import HealthLink
 from core.ports.store import Store
 
 
@@ -28,7 +29,8 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
         )
     # Processes that share a store go by its time, so that they agree although their machines do not.
     clock = SystemClock() if _kind(settings.store) in FOR_ONE else HostClock()
-    store = offloading(open_store(settings.store, clock, settings.redis), settings, clock)
+    bare = open_store(settings.store, clock, settings.redis)
+    store = offloading(bare, settings, clock)
     providers = build_providers(settings.providers.plain(), facts=store)
     return Runtime(
         clock=clock,
@@ -37,7 +39,7 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
         board=Board(
             settings.providers.missing(),
             clock,
-            LocalLink(store, clock),
+            link_of(bare, clock, settings.redis.prefix),
             settings=settings.failover.plain(),
             providers=providers,
             canaries=settings.providers.canaries(),
@@ -88,6 +90,18 @@ def open_store(url: str, clock: Clock | None = None, settings: RedisSection | No
                 "SIDESTEP_STORE names no store that there is; set it to 'sqlite:PATH' (for instance "
                 "'sqlite:sidestep.db'), 'redis://HOST:PORT' or 'memory:'."
             )
+
+
+def link_of(store: Store, clock: Clock, prefix: str) -> HealthLink:
+    """What carries health between the processes that share this store."""
+    if isinstance(store, MemoryStore | SqliteStore):
+        return LocalLink(store, clock)
+    from adapters.stores.redis.health import RedisLink  # noqa: PLC0415 - see _redis
+    from adapters.stores.redis.store import RedisStore  # noqa: PLC0415 - see _redis
+
+    if not isinstance(store, RedisStore):
+        raise TypeError("a store without a health link")
+    return RedisLink(store.redis, clock, prefix)
 
 
 def offloading(store: Store, settings: Settings, clock: Clock) -> Store:

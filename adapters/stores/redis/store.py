@@ -96,6 +96,11 @@ class RedisStore(Store):
         self._opening = asyncio.Lock()
 
     @property
+    def redis(self) -> Redis:
+        """The client, which is open while the store is: replicas talk of the targets' health by it."""
+        return self._redis
+
+    @property
     def shards(self) -> int:
         """As the port says."""
         return self._open().keys.shards
