@@ -181,6 +181,14 @@ class LinkContract:
         assert {now, now - 5, now - 8} == heard.keys()
         assert heard[now - 8] == {CHARGE: Tally(calls=9)}
 
+    async def test_the_window_is_that_of_who_asks(
+        self, host: Any, link: HealthLink, other: HealthLink
+    ) -> None:
+        now = self.second(host)
+        said = {now: {CHARGE: Tally(calls=1)}, now - 5: {CHARGE: Tally(calls=2)}}
+        await link.beat("a", said, WINDOW)
+        assert (await other.beat("b", {}, 4)).tallies.keys() == {now}
+
     async def test_what_is_far_ahead_is_not_heard(
         self, host: Any, link: HealthLink, other: HealthLink
     ) -> None:
@@ -210,6 +218,19 @@ class LinkContract:
         for one, replica in ((link, "a"), (other, "b"), (other, "b")):
             beat = await one.beat(replica, {}, WINDOW)
             assert sorted(beat.breakers, key=str) == sorted((kept(), kept(PLACE)), key=str)
+
+    async def test_a_beat_has_what_changed_since_the_last(
+        self, host: Any, link: HealthLink, other: HealthLink
+    ) -> None:
+        assert (await link.beat("a", {}, WINDOW)).breakers == ()
+        for version in (1, 2):
+            await other.move(kept(version=version), None)
+            assert (await link.beat("a", {}, WINDOW)).breakers == (kept(version=version),)
+        override = self.override(host)
+        await other.put_override(override, event("OVERRIDE_SET"))
+        assert (await link.beat("a", {}, WINDOW)).overrides == (override,)
+        await other.lift_override("AWS", None, event("OVERRIDE_LIFTED"))
+        assert (await link.beat("a", {}, WINDOW)).overrides == ()
 
     async def test_only_a_higher_version_moves_a_breaker(self, link: HealthLink, other: HealthLink) -> None:
         assert await link.move(kept(version=1, by="a"), event(why="won")) == kept(version=1, by="a")
