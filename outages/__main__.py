@@ -19,12 +19,12 @@ from cli.tether import until_signalled
 from outages import report
 from outages.cases import Case
 from outages.catalogue import CATALOGUE
-from outages.figures import count
+from outages.figures import Figures, count
 from outages.kept import SIMULATED, WIRE, Finished, Kept
 from outages.ours import Sidestep
 from outages.playing import Sizes, play
 from outages.report import SIDESTEP, Row
-from outages.simulator import Maker, simulate
+from outages.simulator import Maker, TimeStandsStill, simulate
 from outages.strategies import BASELINES
 
 _STRATEGIES: Final[Mapping[str, Maker]] = {SIDESTEP: Sidestep, **BASELINES}
@@ -110,10 +110,14 @@ async def _one(case: Case, given: argparse.Namespace, kept: Kept) -> Row:
 def _simulated(case: Case, given: argparse.Namespace) -> Finished:
     began = time.monotonic()
     seconds = given.seconds if case.seconds is None else case.seconds
-    figures = {
-        name: count(case, simulate(case, make, seconds, given.rate)) for name, make in _STRATEGIES.items()
-    }
-    return Finished(case.name, SIMULATED, figures, (), round(time.monotonic() - began, 1))
+    figures: dict[str, Figures] = {}
+    problems: list[str] = []
+    for name, make in _STRATEGIES.items():
+        try:
+            figures[name] = count(case, simulate(case, make, seconds, given.rate))
+        except TimeStandsStill as problem:
+            problems.append(f"{name}: {problem}")
+    return Finished(case.name, SIMULATED, figures, tuple(problems), round(time.monotonic() - began, 1))
 
 
 async def _wired(case: Case, given: argparse.Namespace, kept: Kept) -> Finished:

@@ -10,7 +10,7 @@ from core.failover.outcome import Scope
 from core.failover.roles import PROBE, STATIC
 from outages.cases import Case
 from outages.orders import once
-from outages.seen import ENDED, OPENED, Call, Happening, Seen, Told
+from outages.seen import ENDED, HALF_OPEN, OPENED, Call, Happening, Seen, Told
 
 STUCK_MS: Final = 500.0
 """A call of the dead side that was under way for longer than this was stuck."""
@@ -73,7 +73,7 @@ def count(case: Case, seen: Seen) -> Figures:
     visits = [calls for one in executions for calls in by_visit(one)]
     calls = [call for visit in visits for call in visit]
     happenings = seen.happenings
-    opened = None if happenings is None else [one for one in happenings if one.kind == OPENED]
+    opened = None if happenings is None else list(openings(happenings))
     of_dead = [one for one in opened or () if one.provider in case.dead and one.at >= onset - STUCK_MS]
     first = min((one.at for one in of_dead), default=None)
     healthy = _times(executions, seen.began + min(_WARM_MS, (onset - seen.began) / 4), onset)
@@ -109,6 +109,16 @@ def count(case: Case, seen: Seen) -> Figures:
         late=None if happenings is None else _late(case, calls, happenings),
         proved=_proved(case, calls, onset),
     )
+
+
+def openings(happenings: Iterable[Happening]) -> Iterator[Happening]:
+    """The openings, without those by which a failed probe keeps open what was open."""
+    stands: dict[tuple[str, str | None], str] = {}
+    for one in sorted(happenings, key=lambda one: one.at):
+        key = (one.provider, one.function)
+        if one.kind == OPENED and stands.get(key) not in {OPENED, HALF_OPEN}:
+            yield one
+        stands[key] = one.kind
 
 
 def by_visit(execution: Told) -> Iterator[list[Call]]:

@@ -58,6 +58,8 @@ class Row:
             found += self.wire.problems
             for figures in self.wire.figures.values():
                 found += broken(self.case, figures, stuck)
+        if self.simulated is not None:
+            found += [f"in virtual time: {why}" for why in self.simulated.problems]
         if self.simulated is not None and SIDESTEP in self.simulated.figures:
             ours = self.simulated.figures[SIDESTEP]
             found += [f"in virtual time: {why}" for why in broken(self.case, ours, stuck)]

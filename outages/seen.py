@@ -8,6 +8,8 @@ from typing import Any
 from cli.demo.doubles import Run, View
 
 OPENED = "BREAKER_OPENED"
+HALF_OPEN = "BREAKER_HALF_OPEN"
+CLOSED = "BREAKER_CLOSED"
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 
 

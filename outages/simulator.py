@@ -19,16 +19,28 @@ T = TypeVar("T")
 
 SEED: Final = 1
 _DRAIN_SECONDS: Final = 60.0
+_TURNS: Final = 20_000
+"""So many turns of the loop without a timer are no work, however many calls end at one instant."""
+
+
+class TimeStandsStill(RuntimeError):
+    """Something on the loop is always ready: time would never pass again."""
 
 
 class _Selector(selectors.DefaultSelector):
     """Never waits; the time that it was asked to wait for goes to the loop."""
 
     passed: Callable[[float], None]
+    _turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout > 0:
+            self._turns = 0
             self.passed(timeout)
+        self._turns += 1
+        if self._turns > _TURNS:
+            self._turns = 0  # what ends the loop needs it too
+            raise TimeStandsStill(f"{_TURNS} turns of the loop at one instant: something spins")
         found: list[tuple[selectors.SelectorKey, int]] = super().select(0)
         return found
 
@@ -95,7 +107,10 @@ Maker = Callable[[Case, Clouds], Strategy]
 
 
 def simulate(case: Case, make: Maker, seconds: float, rate: float) -> Seen:
-    """Play a case in virtual time: `rate` executions a second for `seconds`, open loop."""
+    """Play a case in virtual time: `rate` executions a second for `seconds`, open loop.
+
+    Raises TimeStandsStill where the strategy spins.
+    """
     return _run(lambda: _simulated(case, make, seconds, rate))
 
 

@@ -22,7 +22,7 @@ from core.ports.provider import Call
 from outages.cases import Case
 from outages.clouds import EPOCH_MS, Clouds
 from outages.orders import DEADLINE_MS, TIMEOUT_MS, WORKFLOWS, targets
-from outages.seen import OPENED, Happening, Told
+from outages.seen import CLOSED, HALF_OPEN, OPENED, Happening, Told
 from outages.seen import Call as Sent
 
 _TRIES: Final = 3
@@ -160,6 +160,7 @@ class FiveInARow(Baseline):
         if now() < until or provider in self._probing:
             return False
         self._probing.add(provider)
+        self._happenings.append(Happening(now(), HALF_OPEN, provider, None))
         return True
 
     def _ended(self, target: Target, outcome: Outcome) -> None:
@@ -169,6 +170,7 @@ class FiveInARow(Baseline):
             if name in self._probing:
                 self._open_until.pop(name, None)
                 self._probing.discard(name)
+                self._happenings.append(Happening(now(), CLOSED, name, None))
             return
         self._row[name] = self._row.get(name, 0) + 1
         probed = name in self._probing

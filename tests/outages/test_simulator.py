@@ -8,9 +8,11 @@ import pytest
 
 from outages.cases import Case
 from outages.catalogue import case_of
+from outages.clouds import Clouds
 from outages.figures import Figures, count
 from outages.ours import Sidestep
-from outages.simulator import Maker, VirtualLoop, simulate
+from outages.seen import Happening, Told
+from outages.simulator import Maker, TimeStandsStill, VirtualLoop, simulate
 from outages.strategies import BASELINES
 
 RETRY, NAIVE, FIVE = BASELINES["retry only"], BASELINES["naive fallback"], BASELINES["five in a row"]
@@ -78,4 +80,40 @@ def test_flapping_makes_five_in_a_row_move_to_and_fro() -> None:
 def test_a_cold_start_is_slow_once_for_each_instance() -> None:
     found = figures("cold-starts", NAIVE, rate=100.0)
     assert found.completed == found.submitted
-    assert 0 < found.stuck < found.submitted / 20
+    assert 0 < found.stuck < found.submitted / 4
+
+
+class Spinning:
+    """A strategy that never lets time pass."""
+
+    def __init__(self, _case: Case, _clouds: Clouds) -> None:
+        pass
+
+    async def start(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    async def submit(self, _number: int) -> str:
+        return ""
+
+    async def stop(self, _seconds: float) -> None:
+        pass
+
+    async def executions(self) -> dict[str, Told]:
+        return {}
+
+    async def happenings(self) -> list[Happening]:
+        return []
+
+
+def test_a_strategy_that_spins_is_ended_by_name() -> None:
+    with pytest.raises(TimeStandsStill, match="something spins"):
+        simulate(case_of("calm"), Spinning, 1.0, 1.0)
+
+
+def test_a_black_hole_opens_sidesteps_breaker_in_half_a_second_and_leaves_ten_times_fewer_stuck() -> None:
+    ours, five = (figures("black-hole-before", make, seconds=30.0, rate=100.0) for make in (Sidestep, FIVE))
+    assert ours.to_open is not None
+    assert ours.to_open < 1_000
+    assert ours.stuck * 10 <= five.stuck
+    assert ours.completed + ours.parked == ours.submitted
