@@ -130,31 +130,36 @@ class Rehearsal:
 
     def _lift(self) -> bool:
         """Whether nothing of ours is left. Another's override in its place is left alone."""
-        ends = time.monotonic() + LIFT_SECONDS
+        ends, pause = time.monotonic() + LIFT_SECONDS, 0.0
         while self._asked:
             try:
-                row = self._client.get(self._path)
-                if self._mine(row) is not None:
-                    self._client.delete(
-                        f"{self._path}/override", region=self._region, actor=self._order["actor"] or None
-                    )
-                elif row.get("overrides"):
-                    self._remark("What somebody else said of it meanwhile is left as it is.")
-                    self._asked = False
-                    continue
+                time.sleep(pause)
+                self._remark(self._lift_once())
+                self._asked = False
             except Stop as stop:
-                if (stop.problem or {}).get("status") != _NOT_FOUND:
-                    if time.monotonic() < ends:
-                        time.sleep(0.5)
-                        continue
+                if time.monotonic() >= ends:
                     self._remark(f"The override could not be lifted; {self._lasts()}. {stop.message}")
                     return False
+                pause = 0.5
             except KeyboardInterrupt:
                 self._remark(f"The override was not lifted; {self._lasts()}.")
                 raise
-            self._asked = False
-            self._remark(f"{self._provider} goes by its breakers again.")
         return True
+
+    def _lift_once(self) -> str:
+        """What came of it, in a sentence."""
+        row = self._client.get(self._path)
+        if row.get("overrides") and self._mine(row) is None:
+            return "What somebody else said of it meanwhile is left as it is."
+        try:
+            self._client.delete(
+                f"{self._path}/override", region=self._region, actor=self._order["actor"] or None
+            )
+        except Stop as stop:
+            # It may have ended by itself, or never have begun.
+            if (stop.problem or {}).get("status") != _NOT_FOUND:
+                raise
+        return f"{self._provider} goes by its breakers."
 
     def _lasts(self) -> str:
         until = self._set.get("until")
