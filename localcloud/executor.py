@@ -45,7 +45,8 @@ class Raises:
 class Call:
     """One request on its way through a provider; `run` is there once the function has started.
 
-    Outages say what its execution has to expect: `instances` that it must enter, and `raises`.
+    Outages say what its execution has to expect: `instances` that it must enter, `delay` seconds for which
+    it keeps them before it begins, and `raises`.
 
     `lost` is set first and `run` read after it by the connection's side, the other way round by
     the function's thread, so that one of the two always writes that the reply was lost.
@@ -59,6 +60,7 @@ class Call:
     run: Run | None = None
     lost: bool = False
     instances: tuple[Instances, ...] = ()
+    delay: float = 0.0
     raises: Raises | None = None
 
 
@@ -96,9 +98,9 @@ class Executor:
             return reply
 
         try:
-            cold = sum(stay.delay for _, stay in stays)
-            if cold > 0:
-                await asyncio.sleep(cold)
+            held = call.delay + sum(stay.delay for _, stay in stays)
+            if held > 0:
+                await asyncio.sleep(held)
             return await self._workers.run(work, timeout)
         except TimeoutError:
             self.lose(call)

@@ -205,7 +205,9 @@ class Front:
     async def _through_outages(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         verdict = self.outages.meet(self.vendor.function_of(call))
         rule, call.instances = verdict.rule, verdict.instances
-        if verdict.delay > 0:
+        if verdict.instances and rule is None:
+            call.delay = verdict.delay  # it is the instances that are slow, and busy meanwhile
+        elif verdict.delay > 0:
             await asyncio.sleep(verdict.delay)
         if rule is None:
             return await self._deliver(request, call, await self._answer(call, verdict.factor))
