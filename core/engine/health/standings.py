@@ -42,6 +42,8 @@ class Standings:
         self._functions: dict[FunctionWatch, None] = {}
         self._places: dict[PlaceWatch, None] = {}
         self._dirty = False
+        self._wide = False
+        """Whether more than single functions have changed."""
         self._health = Health(
             self._refused,
             hedges=budgets.hedges,
@@ -58,11 +60,11 @@ class Standings:
     def place(self, place: PlaceWatch) -> None:
         """Something of this place, and so of its functions, has changed."""
         self._places[place] = None
-        self._dirty = True
+        self._dirty = self._wide = True
 
     def provider(self, name: str) -> None:
         """Something of this provider has changed."""
-        self._dirty = True
+        self._dirty = self._wide = True
         for place in self._register.places.values():
             if place.provider == name:
                 self.place(place)
@@ -74,7 +76,7 @@ class Standings:
     def all(self) -> None:
         """Anything may have changed."""
         self._places.update(dict.fromkeys(self._register.places.values()))
-        self._dirty = True
+        self._dirty = self._wide = True
 
     def gone(self, functions: Iterable[FunctionWatch]) -> None:
         """These are forgotten."""
@@ -92,24 +94,31 @@ class Standings:
         return self._health
 
     def _renew(self) -> None:
-        functions: dict[Target, Standing] = dict(self._health.functions)
-        places: dict[Place, Standing] = dict(self._health.places)
-        for place in self._places:
-            places[place.place] = self.of_place(place)
-            for function in place.functions.values():
-                functions[function.target] = self.of(function)
+        before = self._health
+        functions: dict[Target, Standing] = dict(before.functions)
+        places, providers = before.places, before.providers
+        if self._wide:
+            places = dict(places)
+            for place in self._places:
+                places[place.place] = self.of_place(place)
+                for function in place.functions.values():
+                    functions[function.target] = self.of(function)
+            providers = self._of_providers()
         for function in self._functions:
             if function.place not in self._places:
                 functions[function.target] = self.of(function)
         self._places.clear()
         self._functions.clear()
-        self._dirty = False
-        self._health = msgspec.structs.replace(
-            self._health,
+        self._dirty = self._wide = False
+        self._health = Health(
+            refused=self._refused,
             functions=functions,
             places=places,
             hedges=self._budgets.hedges,
-            providers=self._of_providers(),
+            rehearse=before.rehearse,
+            reserve_share=before.reserve_share,
+            reserve_factor=before.reserve_factor,
+            providers=providers,
         )
 
     def _of_providers(self) -> dict[str, Standing]:
