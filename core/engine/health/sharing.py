@@ -103,6 +103,9 @@ class Sharing:
             # What was said may have been heard; saying it again could count it twice.
             self._lost("the store is away" if isinstance(error, StoreUnavailable) else "it does not answer")
             return False
+        except Exception:
+            self._lost("its link failed")
+            raise
         if self.alone is not None:
             log.info("this replica's health board hears from the others")
             self.alone = None

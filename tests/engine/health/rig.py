@@ -18,7 +18,7 @@ from core.failover.outcome import Executed, Outcome, Scope, succeeded
 from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import Target
 from core.machine.events import AttemptStarted
-from core.ports.link import Beat, HealthEvent, Kept, Key, Override, Tally
+from core.ports.link import Beat, HealthEvent, Kept, Key, News, Override, Tally
 from core.ports.provider import Call, Provider
 from core.testing.clock import ManualClock
 
@@ -126,6 +126,9 @@ class Link(LocalLink):
     async def put_override(self, override: Override, event: HealthEvent) -> tuple[Override, ...]:
         self._whole()
         return await super().put_override(override, event)
+
+    def subscribe(self, heard: Callable[[News], None]) -> Callable[[], None]:
+        return super().subscribe(lambda news: heard(news) if self.cut is None else None)
 
     def _whole(self) -> None:
         if self.cut is not None:

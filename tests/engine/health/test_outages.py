@@ -2,10 +2,12 @@
 
 import pytest
 
+from core.failover.outcome import Outcome
 from tests.engine.health.rig import (
     ABANDONED,
     NOT_DEPLOYED,
     REFUSED,
+    THROTTLED,
     TIMED_OUT,
     WELL,
     aws,
@@ -100,6 +102,18 @@ async def test_a_function_that_is_not_deployed_opens_its_own_breaker_only() -> N
         assert world.breaker(aws("gone")).state == "OPEN"
         assert world.place(aws()).breaker.state == "CLOSED"
         assert world.state(aws("another")) == "CLOSED"
+
+
+@pytest.mark.parametrize("answer", [NOT_DEPLOYED, THROTTLED], ids=lambda one: one.signal)
+async def test_what_a_function_or_too_many_calls_are_blamed_for_proves_that_the_place_is_alive(
+    answer: Outcome,
+) -> None:
+    async with rig() as world:
+        for number in range(12):
+            outcome = answer if number % 4 == 3 else REFUSED
+            world.send(aws(f"f{number}")).ended(outcome, 1)
+            await world.step()
+        assert world.place(aws()).breaker.state == "CLOSED"
 
 
 async def test_a_call_that_is_given_up_while_overdue_counts_as_failed() -> None:

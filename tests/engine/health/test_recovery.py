@@ -5,7 +5,19 @@ import pytest
 from core.failover.outcome import Outcome, succeeded
 from core.failover.roles import PROBE
 from core.graph.model import Target
-from tests.engine.health.rig import AWAY, BUG, REFUSED, THROTTLED, TIMED_OUT, WELL, Rig, aws, gcp, rig
+from tests.engine.health.rig import (
+    AWAY,
+    BUG,
+    NOT_DEPLOYED,
+    REFUSED,
+    THROTTLED,
+    TIMED_OUT,
+    WELL,
+    Rig,
+    aws,
+    gcp,
+    rig,
+)
 
 
 async def opened(world: Rig, target: Target | None = None) -> None:
@@ -34,6 +46,18 @@ async def test_probes_and_a_ramp_lead_back_to_closed() -> None:
         kinds = await world.kinds()
         for kind in ("BREAKER_OPENED", "BREAKER_HALF_OPEN", "BREAKER_RAMPING", "BREAKER_CLOSED"):
             assert kinds.count(kind) == 2, "one of the place, one of its only function"
+
+
+async def test_what_was_counted_before_it_opened_counts_no_more_afterwards() -> None:
+    async with rig() as world:
+        late = [world.send(aws()) for _ in range(20)]
+        await opened(world)
+        assert world.place(aws()).breaker.failures == 5
+        await world.until(lambda: world.state(aws()) == "HALF_OPEN", 6, step=0.05)
+        for flight in late:
+            flight.ended(REFUSED, 5_000)
+        for breaker in (world.place(aws()).breaker, world.breaker(aws())):
+            assert (breaker.calls, breaker.failures) == (0, 0)
 
 
 async def test_a_failed_probe_opens_it_again_for_longer() -> None:
@@ -70,6 +94,19 @@ async def test_no_stage_of_a_ramp_passes_on_calls_that_nobody_answered() -> None
             world.send(aws())
         await world.run(1)
         assert world.place(aws()).breaker.share == began
+
+
+async def test_no_stage_of_a_function_passes_on_calls_that_nobody_answered() -> None:
+    async with rig() as world:
+        world.send(aws("fine")).ended(WELL, 5)
+        for _ in range(5):
+            world.send(aws("gone")).ended(NOT_DEPLOYED, 1)
+        await world.until(lambda: world.breaker(aws("gone")).state == "RAMPING", 90, step=0.05)
+        for _ in range(100):
+            world.send(aws("gone"))
+        await world.run(1)
+        assert world.breaker(aws("gone")).share == world.settings.ramp[0]
+        assert world.place(aws()).breaker.state == "CLOSED"
 
 
 async def half_open(world: Rig) -> None:

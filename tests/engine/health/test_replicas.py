@@ -1,5 +1,7 @@
 """What replicas tell one another, and what happens where they cannot."""
 
+import pytest
+
 from core.failover.breaker import Phase
 from core.graph.model import Target
 from tests.engine.health.rig import AWAY, REFUSED, WELL, Rig, aws, gcp, rig
@@ -23,35 +25,50 @@ async def test_what_one_replica_opens_is_refused_at_the_other_at_once() -> None:
         assert await world.kinds() == ["BREAKER_OPENED"]
 
 
-def mostly_refused(world: Rig, number: int) -> None:
-    """One call a second at each replica, of which two of three fail."""
+def mostly_refused(world: Rig, number: int, functions: int) -> None:
+    """One call a second at each replica, of which two of three fail; where it is one function, another one is
+    called that works.
+    """
     if number % 10 == 0:
         for index, board in enumerate(world.boards):
             works = (number // 10 + index) % 3 == 0
-            world.send(aws(), board=board).ended(WELL if works else REFUSED, 5)
+            world.send(aws(f"f{index % functions}"), board=board).ended(WELL if works else REFUSED, 5)
+            if functions == 1:
+                world.send(aws("well"), board=board).ended(WELL, 5)
+                world.send(aws("well"), board=board).ended(WELL, 5)
 
 
-async def test_twenty_replicas_see_together_what_none_sees_alone() -> None:
+@pytest.mark.parametrize("functions", [1, 4])
+async def test_twenty_replicas_see_together_what_none_sees_alone(functions: int) -> None:
     async with rig(1) as world:
-        await world.run(20, lambda number: mostly_refused(world, number), step=0.1)
-        assert world.state(aws()) == "SUSPECT" or world.state(aws()) == "CLOSED"
+        await world.run(20, lambda number: mostly_refused(world, number, functions), step=0.1)
         assert await world.kinds() == []
     async with rig(20) as world:
+
+        def opened() -> bool:
+            own = world.breaker(aws("f0")).state if functions == 1 else "OPEN"
+            place = world.place(aws()).breaker.state
+            return (own, place) == ("OPEN", "CLOSED" if functions == 1 else "OPEN")
+
+        mostly_refused(world, 0, functions)
         took = await world.until(
-            lambda: world.state(aws()) == "OPEN", 10, lambda number: mostly_refused(world, number), step=0.1
+            opened, 10, lambda number: mostly_refused(world, number, functions), step=0.1
         )
         assert took <= 5
         await world.settle()
-        assert {world.state(aws(), board) for board in world.boards} == {"OPEN"}
+        assert {world.state(aws("f0"), board) for board in world.boards} == {"OPEN"}
         assert world.board.report().replicas == 20
 
 
-async def test_one_replica_probes_at_a_time_and_one_probe_a_second_goes_out() -> None:
-    async with rig(4) as world:
+@pytest.mark.parametrize("canaries", [{}, {"AWS": aws("canary")}], ids=["cheapest call", "canary"])
+async def test_one_replica_probes_at_a_time_and_one_probe_a_second_goes_out(
+    canaries: dict[str, Target],
+) -> None:
+    async with rig(4, canaries=canaries) as world:
         for cloud in world.clouds.values():
-            cloud.takes = 0.4
+            cloud.takes = 0.1
         await world.step()
-        # Four functions: it is the place that is probed.
+        # Five functions: it is the place that is probed.
         for number in range(5):
             for board in world.boards:
                 world.send(aws(f"f{number}"), board=board).ended(REFUSED, 1)
@@ -60,7 +77,8 @@ async def test_one_replica_probes_at_a_time_and_one_probe_a_second_goes_out() ->
         await world.run(20, step=0.05)
         cloud = world.clouds["AWS"]
         assert cloud.most_at_once == 1
-        assert 8 <= len(cloud.probed) <= (world.clock.monotonic() - began) + 1
+        asked = len(cloud.probed) + len(cloud.invoked)
+        assert 8 <= asked <= (world.clock.monotonic() - began) + 1
 
 
 async def test_one_replica_that_is_cut_off_opens_nothing_and_tells_nothing() -> None:
@@ -124,8 +142,8 @@ async def test_an_answer_ends_the_isolation_and_ordinary_judging_goes_on() -> No
         world.send(gcp()).ended(WELL, 5)
         await world.settle()
         assert world.board.report().isolated is None
+        await world.run(0.2)
         assert {world.state(target) for target in (aws(), gcp())} == {"CLOSED"}
-        await world.step()
         refuse(world)
         await world.settle()
         assert world.state(aws()) == "OPEN"
@@ -181,6 +199,30 @@ async def test_of_two_that_went_apart_the_one_that_changed_more_wins() -> None:
         assert world.place(aws(), other).breaker.state == "HALF_OPEN"
 
 
+async def test_of_two_that_went_apart_the_one_that_changed_less_gives_way() -> None:
+    async with rig(2) as world:
+        alone, other = world.boards
+        await world.run(1.5)
+        world.links[0].cut = AWAY
+        refuse(world, 1)
+        await world.run(4)
+        refuse(world)
+        await world.until(lambda: world.place(aws(), other).breaker.state == "HALF_OPEN", 2)
+        assert world.place(aws(), alone).breaker.state == "OPEN"
+        world.links[0].cut = None
+        took = await world.until(lambda: world.place(aws(), alone).breaker.state == "HALF_OPEN", 3)
+        assert took < 3
+
+
+async def test_what_the_link_forgot_is_told_again() -> None:
+    async with rig() as world:
+        refuse(world)
+        await world.settle()
+        world.commons.breakers.clear()
+        await world.run(2)
+        assert world.shared()["AWS", None].phase is Phase.OPEN
+
+
 async def test_a_new_replica_starts_with_what_the_others_know() -> None:
     async with rig() as world:
         refuse(world)
@@ -203,6 +245,8 @@ async def test_a_defect_in_the_link_ends_no_task() -> None:
         refuse(world)
         await world.run(8)
         assert world.place(aws()).breaker.state == "HALF_OPEN"
+        assert "its link failed" in str(world.board.report().alone)
         world.links[0].cut = None
         await world.run(12)
+        assert world.board.report().alone is None
         assert ("AWS", None) in world.shared()

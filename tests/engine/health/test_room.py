@@ -5,7 +5,7 @@ from collections.abc import Callable
 from core.failover.outcome import Outcome
 from core.failover.roles import HEDGE, REHEARSAL, RETRY, SIDESTEP, STATIC
 from core.failover.settings import FailoverSettings
-from tests.engine.health.rig import REFUSED, THROTTLED, WELL, Rig, aws, gcp, rig
+from tests.engine.health.rig import NOT_DEPLOYED, REFUSED, THROTTLED, WELL, Rig, aws, gcp, rig
 
 SMALL = FailoverSettings(fallback_room=10, static_room=4)
 
@@ -152,6 +152,20 @@ async def test_everybody_is_rung_when_a_target_stands_better() -> None:
         world.board.queue((gcp(),), ringing(rung, "elsewhere"))
         await world.board.lift("AWS")
         assert rung == ["first", "second"]
+
+
+async def test_who_waits_for_a_function_is_rung_when_it_may_be_probed() -> None:
+    async with rig(settings=SMALL) as world:
+        rung: list[str] = []
+        world.send(aws("fine")).ended(WELL, 5)
+        for _ in range(5):
+            world.send(aws("gone")).ended(NOT_DEPLOYED, 1)
+        await world.run(4.7)
+        assert world.breaker(aws("gone")).state == "OPEN"
+        world.board.queue((aws("gone"),), ringing(rung, "waits"))
+        world.board.queue((aws("fine"),), ringing(rung, "elsewhere"))
+        await world.run(0.5)
+        assert rung == ["waits"]
 
 
 async def test_retries_and_hedges_have_budgets() -> None:
