@@ -353,16 +353,18 @@ def test_a_step_that_never_ends_is_told_as_under_way(standin: Standin) -> None:
 
 
 def test_only_what_moved_in_its_time_and_region_counts(standin: Standin) -> None:
-    before = attempt("COMPLETED", startedAt="2026-01-02T11:59:59.000Z")
+    here = ("passed over AWS eu-west-1 charge: AWS eu-west-1 is DRAINED",)
+    before = attempt("COMPLETED", reasons=here, startedAt="2026-01-02T11:59:59.000Z")
     elsewhere = attempt("COMPLETED", reasons=("passed over AWS us-east-1 charge: AWS us-east-1 is DRAINED",))
     standin.views = {
         "a": view("a", "COMPLETED", visit("COMPLETED", before)),
         "b": view("b", "COMPLETED", visit("COMPLETED", elsewhere)),
+        "c": view("c", "COMPLETED", visit("COMPLETED", attempt("COMPLETED", reasons=here))),
     }
     tally = Tally("AWS", "eu-west-1", SINCE)
     with Client(standin.url) as client:
-        tally.read(client, ["a", "b"])
-    assert tally.told()["executions"]["touched"] == 0
+        tally.read(client, ["a", "b", "c"])
+    assert tally.told()["executions"]["touched"] == 1
 
 
 def test_quantiles_are_of_nearest_rank() -> None:
