@@ -91,7 +91,7 @@ _PROVIDER_EXAMPLE: Final[Json] = {
     "configured": True,
     "whyNot": None,
     "state": "OPEN",
-    "why": "breaker AWS eu-west-1 open since 03:04:05 (7 of 9 overdue)",
+    "why": "AWS eu-west-1 is OPEN (7 of 9 overdue)",
     "overrides": [],
     "places": [{**_PLACE_EXAMPLE, "functions": [_FUNCTION_EXAMPLE]}],
     "inFlight": 7,
