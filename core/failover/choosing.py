@@ -15,6 +15,7 @@ from core.failover.breaker import Phase
 from core.failover.entropy import uniform
 from core.failover.health import DRAINED, FORCED_CLOSED, FORCED_OPEN, Health, Standing
 from core.failover.roles import PROBE, REHEARSAL, SIDESTEP, STATIC
+from core.failover.words import few
 from core.graph.model import TaskStep
 
 _LEAST_BAD = {Phase.RAMPING.value: 0, Phase.HALF_OPEN.value: 1, DRAINED: 2, Phase.OPEN.value: 3}
@@ -48,10 +49,9 @@ Choice = Chosen | Full | Nowhere
 
 
 def others(step: TaskStep, target: int, tried: tuple[int, ...]) -> tuple[int, ...]:
-    """The targets after number `target`, then those before it that this visit has not tried."""
-    after = range(target + 1, len(step.targets))
-    before = (index for index in range(target) if index not in tried)
-    return (*after, *before)
+    """The targets after number `target`, then those before it: each that this visit has not tried."""
+    in_order = (*range(target + 1, len(step.targets)), *range(target))
+    return tuple(index for index in in_order if index not in tried)
 
 
 def choose(step: TaskStep, order: Iterable[int], health: Health, entropy: int, label: str) -> Choice:
@@ -76,10 +76,10 @@ def choose(step: TaskStep, order: Iterable[int], health: Health, entropy: int, l
             full.append(index)
         else:
             probing = (f"a probe: {standing.why}",) if role == PROBE else ()
-            return Chosen(index, role, (*passed, *probing))
+            return Chosen(index, role, few((*passed, *probing)))
     if full:
-        return Full(tuple(full), tuple(passed))
-    return _static(step, bad, health, tuple(passed))
+        return Full(tuple(full), few(tuple(passed)))
+    return _static(step, bad, health, few(tuple(passed)))
 
 
 def rehearsal(step: TaskStep, health: Health, entropy: int, label: str) -> Chosen | None:

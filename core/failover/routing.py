@@ -27,6 +27,7 @@ from core.failover.entropy import uniform
 from core.failover.health import Health
 from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.roles import RETRY, STATIC
+from core.failover.words import cut, joined
 from core.graph.model import ANY_ERROR, RetryPolicy, TaskStep
 
 RETRY_HERE_LOW_MS = 50
@@ -183,9 +184,9 @@ def _elsewhere(ask: _Ask, reason: str) -> Verdict:
     reason = f"{reason}{_known(ask)}"
     match choice:
         case Chosen():
-            return Sidestep(choice.target, choice.role, "; ".join((reason, *choice.reasons)))
+            return Sidestep(choice.target, choice.role, joined(reason, *choice.reasons))
         case Full():
-            return Wait(choice.targets, "; ".join((reason, *choice.reasons)))
+            return Wait(choice.targets, joined(reason, *choice.reasons))
         case Nowhere():
             return _once_more(ask) or _again(ask)
 
@@ -193,7 +194,7 @@ def _elsewhere(ask: _Ask, reason: str) -> Verdict:
 def _known(ask: _Ask) -> str:
     """What the breakers say of the target that failed, as a clause; empty while they say nothing."""
     standing = ask.health.of(ask.step.targets[ask.at.target])
-    return f"; {standing.why}" if standing.why and standing.state != Phase.CLOSED.value else ""
+    return f"; {cut(standing.why)}" if standing.why and standing.state != Phase.CLOSED.value else ""
 
 
 def _once_more(ask: _Ask) -> Retry | None:
@@ -255,5 +256,5 @@ def matches(errors: tuple[str, ...], error: str) -> bool:
 
 def _told(outcome: Outcome) -> str:
     """The outcome in a few words: its error name, and the vendor's status where there was one."""
-    name = outcome.error or outcome.signal
+    name = cut(outcome.error or outcome.signal, 200)
     return f"{name} (HTTP {outcome.status})" if outcome.status is not None else name

@@ -44,6 +44,8 @@ class Rules(msgspec.Struct, frozen=True):
 
 DEFAULT_RULES = Rules()
 
+ANSWERED = "the other attempt answered first"
+
 
 class Abort(msgspec.Struct, frozen=True):
     """Give up the attempt in flight: close its connection and drop its answer."""
@@ -115,7 +117,11 @@ class _Run:
         state = self.state
         if state.terminal or state.status in {PARKED, PAUSED}:
             return None
-        times = [*state.waiting.values(), *self.looks]
+        times = [at for path, at in state.waiting.items() if path not in self.queued]
+        times += self.looks
+        if self.queued and self.stopping:
+            # It must not keep a worker that stops: the next one asks at once.
+            times.append(self.now)
         for path in self.queued:
             deadline_at = state.visits[path].deadline_at
             if deadline_at is not None:
@@ -155,9 +161,8 @@ class _Run:
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
                 self.visit(path)
-        # What waits for room was asked already, and is asked again when there may be some.
-        while len(self.state.ready) > len(self.queued) and not self.state.terminal:
-            for path in sorted(path for path in self.state.ready if path not in self.queued):
+        while not self.state.terminal and (paths := self.undecided()):
+            for path in paths:
                 if self.state.visits_total > self.state.visit_budget:
                     self.run_away()
                     return
@@ -167,6 +172,10 @@ class _Run:
             for path in sorted(self.state.watched):
                 self.hedge(path)
         self.finish()
+
+    def undecided(self) -> list[str]:
+        """What waits for room was asked already, and is asked again when there may be some."""
+        return sorted(path for path in self.state.ready if path not in self.queued)
 
     def finish(self) -> None:
         state = self.state
@@ -189,7 +198,8 @@ class _Run:
         """
         for path in sorted(self.state.answered):
             visit = self.state.visits[path]
-            if not visit.open and not self.too_much_data():
+            if not self.too_much_data():
+                self.abandon(visit, ANSWERED)
                 self.emit(ev.StepCompleted(visit=path, step_id=visit.step_id))
 
     def too_much_data(self) -> bool:
@@ -245,7 +255,7 @@ class _Run:
         """Act on the last attempt's outcome, or start the first attempt, or the one that was waited for."""
         outcome = visit.outcome
         if outcome is not None and outcome.ok:
-            self.abandon(visit, "the other attempt answered first")
+            self.abandon(visit, ANSWERED)
         elif visit.open:
             return
         if visit.failure is not None:
@@ -268,8 +278,8 @@ class _Run:
         if self.stopping:
             plan = put_off(plan, visit, step, self.now)
         self.follow(plan)
-        if plan.queued and not self.stopping:
-            self.queued[visit.path] = plan.queued
+        if plan.queued:
+            self.queued[visit.path] = () if self.stopping else plan.queued
             return
         if plan.failure is not None:
             self.fail(self.state.visits[visit.path], plan.failure)
@@ -345,6 +355,7 @@ class _Run:
         for path in sorted(paths, key=lambda one: (-one.count("/"), one)):
             visit = self.state.visits[path]
             self.abandon(visit, reason)
+            self.queued.pop(path, None)
             at = self.now if visit.status == PARKED else None
             self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason, at=at))
 

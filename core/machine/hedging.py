@@ -30,7 +30,7 @@ def look(state: State, visit: Visit, step: TaskStep, at: Moment) -> Look:
     """What becomes of a visit with one open attempt, which may be hedged."""
     attempt = visit.open[0]
     order = others(step, visit.target, visit.tried)
-    if not order:
+    if not order or (visit.deadline_at is not None and visit.deadline_at <= at.now):
         return Look()
     standing = at.health.of(attempt.target)
     due = _due(step, standing, attempt.at)
@@ -53,7 +53,7 @@ def _due(step: TaskStep, standing: Standing, since: int) -> int | None:
         if not step.hedge or standing.p95_ms is None:
             return None
         return since + max(1, int(standing.p95_ms))
-    return since + int(standing.p95_ms or 0)
+    return since + (LOOK_MS if standing.p95_ms is None else max(1, int(standing.p95_ms)))
 
 
 def _next_look(standing: Standing, since: int, now: int) -> int:

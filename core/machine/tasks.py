@@ -5,15 +5,18 @@ from typing import assert_never
 
 import msgspec
 
-from core.failover.choosing import Chosen, Full, Nowhere, choose, others, rehearsal
+from core.failover.choosing import Chosen, Full, Nowhere, choose, is_well, others, rehearsal
 from core.failover.health import Health
 from core.failover.outcome import Outcome
 from core.failover.roles import SIDESTEP
 from core.failover.routing import Fail, Park, Position, Retry, Sidestep, Wait, route
+from core.failover.words import few, joined
 from core.graph.model import Effects, Json, Target, TaskStep
 from core.machine import events as ev
 from core.machine.paths import idempotency_key
 from core.machine.state import Failure, State, Visit
+
+_STOPPING = "a worker stopped before it sent this"
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -49,6 +52,10 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
     """An attempt at the visit's target, or at the first after it that may be called now."""
     if visit.wake_at is not None and visit.wake_at > at.now:
         return Plan()
+    if visit.deadline_at is not None and _since(visit, at.now) >= visit.deadline_at:
+        # It waited for room, and a call without time would only leave it in doubt.
+        cause = joined("the step's deadline passed before it could be called", *visit.reasons)
+        return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
     practice = None if visit.attempts else rehearsal(step, at.health, at.entropy, visit.path)
     if practice is None and not visit.target and at.health.is_plain(step.targets[0]):
         # By far the most calls, and nothing is to be asked about them.
@@ -57,7 +64,7 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
     choice = practice or choose(step, order, at.health, at.entropy, _label(visit))
     match choice:
         case Nowhere():
-            cause = "; ".join(choice.reasons) or "no target can be called"
+            cause = joined(*choice.reasons) or "no target can be called"
             return Plan(failure=Failure("Sidestep.NoUsableTarget", cause, step.id))
         case Full():
             return _wait(visit, step, choice.targets, choice.reasons, at)
@@ -73,7 +80,7 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
         from_target=step.targets[visit.target],
         to_target=step.targets[choice.target],
         to_index=choice.target,
-        reason="; ".join(choice.reasons),
+        reason=joined(*choice.reasons),
     )
     reasons = (*visit.reasons, hop.reason)
     return start(state, visit, step, choice.target, choice.role, reasons, at, hop)
@@ -134,27 +141,19 @@ def next_attempt(state: State, visit: Visit, step: TaskStep, outcome: Outcome, a
 
 
 def put_off(plan: Plan, visit: Visit, step: TaskStep, now: int) -> Plan:
-    """The plan without its sending: the attempt is due at once, by whoever owns the execution next.
-
-    So is one that waits for room, which must not keep a worker that stops.
-    """
-    reasons: tuple[str, ...] = ("it waited for room",)
-    if plan.queued:
-        target, events = plan.queued[0], plan.events
-    elif plan.send is not None:
-        target, reasons = plan.send.started.target, plan.send.started.reasons
-        events = plan.events[:-1]
-    else:
+    """The plan without its sending: the attempt is due at once, by whoever owns the execution next."""
+    if plan.send is None:
         return plan
+    target, reasons = plan.send.started.target, plan.send.started.reasons
     later = ev.RetryScheduled(
         visit=visit.path,
         step_id=step.id,
         wake_at=now,
         target_index=step.targets.index(target),
         round=visit.round,
-        reason="; ".join((*reasons, "the worker is stopping, and the next one sends it")),
+        reason=joined(_STOPPING, *(reason for reason in reasons if not reason.startswith(_STOPPING))),
     )
-    return Plan((*events, later))
+    return Plan((*plan.events[:-1], later))
 
 
 def _label(visit: Visit) -> str:
@@ -167,7 +166,7 @@ def _wait(
     """Wait for room, as long as the step has time."""
     if visit.deadline_at is None or at.now < visit.deadline_at:
         return Plan(queued=tuple(step.targets[index] for index in targets))
-    cause = f"the step's deadline passed while it waited for room: {'; '.join(reasons)}"
+    cause = joined("the step's deadline passed while it waited for room", *reasons)
     return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
 
 
@@ -184,9 +183,7 @@ def start(
     """An attempt at target number `index`, after the events in `before`."""
     now = at.now
     number = visit.attempts + 1
-    # A timer that fires late (the control plane was away) must not cost the step its time.
-    since = min(now, visit.wake_at) if visit.wake_at is not None else now
-    left = visit.deadline_at - since if visit.deadline_at is not None else step.timeout_ms
+    left = visit.deadline_at - _since(visit, now) if visit.deadline_at is not None else step.timeout_ms
     timeout_ms = max(1, min(step.timeout_ms, left, _share_of(left, visit, step, index, at.health)))
     started = ev.AttemptStarted(
         visit=visit.path,
@@ -197,11 +194,20 @@ def start(
         key=idempotency_key(state.execution_id, visit.path, visit.round),
         timeout_ms=timeout_ms,
         not_after=now + timeout_ms + at.skew_ms,
-        reasons=reasons,
+        reasons=few(reasons),
         at=now,
         role=role,
     )
     return Plan((*before, started), Send(started, state.scopes[visit.scope].data, step.effects))
+
+
+def _since(visit: Visit, now: int) -> int:
+    """When the attempt was due: a timer that fires late (the control plane was away) costs no time."""
+    return min(now, visit.wake_at) if visit.wake_at is not None else now
+
+
+def _is_usable(target: Target, health: Health) -> bool:
+    return health.refusal(target) is None and is_well(health.of(target))
 
 
 def _share_of(left: int, visit: Visit, step: TaskStep, index: int, health: Health) -> int:
@@ -210,12 +216,16 @@ def _share_of(left: int, visit: Visit, step: TaskStep, index: int, health: Healt
     It leaves min(reserve_share of the deadline, reserve_factor x the fallback's p99), provided that its own
     p99 fits what remains, and that an attempt cut short would go on at the fallback at all.
     """
-    if visit.attempts or index + 1 >= len(step.targets) or step.on_ambiguous != "failover":
+    if visit.attempts or step.on_ambiguous != "failover":
         return left
     own = health.of(step.targets[index]).p99_ms
     if own is None:
         return left
-    other = health.of(step.targets[index + 1]).p99_ms
+    targets = (step.targets[other] for other in others(step, index, visit.tried))
+    fallback = next((one for one in targets if _is_usable(one, health)), None)
+    if fallback is None:
+        return left
+    other = health.of(fallback).p99_ms
     reserve = health.reserve_share * step.deadline_ms
     if other is not None:
         reserve = min(reserve, health.reserve_factor * other)

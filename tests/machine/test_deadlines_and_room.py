@@ -43,6 +43,13 @@ def test_it_is_not_cut_short_for_a_fallback_that_it_would_not_go_to() -> None:
     assert first_timeout(replace(STEP, targets=(AWS,)), health(100.0, 300.0)) == 10_000
 
 
+def test_it_is_not_cut_short_for_a_fallback_that_is_not_well() -> None:
+    known = health(100.0, 300.0)
+    down = {**known.places, ("GCP", None): Standing(state="OPEN", p99_ms=300.0)}
+    assert first_timeout(STEP, replace(known, places=down)) == 10_000
+    assert first_timeout(STEP, replace(known, refused={"GCP": "it is not configured"})) == 10_000
+
+
 def test_the_fallback_has_what_is_left() -> None:
     machine = Machine(STEP, health=health(100.0, 300.0))
     machine.now += 9_400

@@ -116,6 +116,32 @@ def test_a_call_that_hangs_at_a_target_that_has_opened_since_is_rescued() -> Non
     assert "breaker AWS open (9 of 9)" in one.last().started.reasons[0]
 
 
+def test_a_call_whose_ordinary_time_is_not_known_is_not_hedged_as_it_is_sent() -> None:
+    one = machine(task(hedge=False), Health(places={("AWS", None): Standing(state="SUSPECT")}))
+    assert len(one.sent) == 1
+    assert one.wake_at == one.now + 500
+
+
+def test_no_second_call_is_sent_that_would_have_no_time() -> None:
+    one = machine(health=replace(CALM, hedges=False))
+    deadline_at = one.state.visits["t"].deadline_at
+    assert deadline_at is not None
+    one.now, one.health = deadline_at, CALM
+    one.decide()
+    assert len(one.sent) == 1
+
+
+def test_an_answer_before_a_cancel_is_kept_though_the_other_call_is_under_way() -> None:
+    one = machine()
+    one.sleep_until_wake()
+    one.tell(ev.AttemptSucceeded(visit="t", step_id="t", attempt=2, output={"from": "GCP"}))
+    one.tell(ev.CancelRequested(message_id="m1"))
+    one.decide()
+    assert one.aborted == [Abort("t", 1)]
+    assert "STEP_COMPLETED" in one.kinds()
+    assert one.state.context == {"from": "GCP"}
+
+
 def test_a_suspect_target_is_hedged_after_p95_though_the_step_does_not_ask_for_it() -> None:
     one = machine(task(hedge=False), Health(places={("AWS", None): replace(USUAL, state="SUSPECT")}))
     assert one.wake_at == one.now + 40

@@ -58,7 +58,19 @@ STANDINGS = st.builds(
     retry=st.booleans(),
 )
 
-HEALTHS = st.builds(
+CROWDED = st.builds(
+    lambda open_, room: Health(
+        places={
+            ("AWS", None): Standing(state="OPEN" if open_ else "CLOSED", why="so it stands", static_room=0),
+            **{(name, None): Standing(room=room, static_room=0) for name in PROVIDERS if name != "AWS"},
+        }
+    ),
+    st.booleans(),
+    st.integers(0, 1),
+)
+"""An outage with fallbacks that bear no more."""
+
+HEALTHS = CROWDED | st.builds(
     Health,
     refused=st.one_of(st.just({}), REFUSALS),
     places=st.dictionaries(st.sampled_from([(name, None) for name in PROVIDERS]), STANDINGS, max_size=4),
@@ -69,7 +81,7 @@ HEALTHS = st.builds(
 REQUESTS = ("pause", "resume", "redrive", "resolve", "cancel", "unknown")
 
 MOVES = st.sampled_from(
-    ("answer",) * 6 + ("wake",) * 3 + ("interrupt", "drain", "jump", "cancel") + ("request",) * 4
+    ("answer",) * 6 + ("wake",) * 3 + ("interrupt", "drain", "stop", "jump", "cancel") + ("request",) * 4
 )
 
 
@@ -154,10 +166,22 @@ class Run:
         assert not again.commands
         self.check()
 
+    def stop(self, health: Health, entropy: int) -> None:
+        """The worker stops: it decides what has come in, sends nothing, and keeps nothing in hand."""
+        decision = decide(self.state, self.now, health, entropy, stopping=True)
+        assert fold(self.state, decision.events) == decision.state
+        assert not any(isinstance(one, Send) for one in decision.commands)
+        assert not decision.queued
+        for one in decision.events:
+            self.note(one)
+        self.state, self.wake_at = decision.state, decision.wake_at
+        idle = not self.state.terminal and self.state.status not in {PAUSED, PARKED}
+        assert not idle or self.state.in_flight or self.wake_at is not None, "nobody would take it up"
+
     def check(self) -> None:
         """The counts and indexes of the state are what its visits say."""
         state, live = self.state, self.state.visits
-        assert not state.ready or state.status == PAUSED or self.queued
+        assert state.status == PAUSED or all(map(self.waits_for_room, state.ready))
         assert sorted(state.watched) == sorted(path for path, visit in live.items() if self.watched(visit))
         assert not state.answered
         assert (state.paused is not None) == (state.status == PAUSED)
@@ -186,6 +210,14 @@ class Run:
         step = self.workflow.steps[visit.step_id]
         pure = isinstance(step, TaskStep) and step.effects == "pure" and len(step.targets) > 1
         return pure and len(visit.open) == 1 and visit.open[0].role != "hedge" and visit.outcome is None
+
+    def waits_for_room(self, path: str) -> bool:
+        visit = self.state.visits[path]
+        step = self.workflow.steps[visit.step_id]
+        fails = visit.outcome is None or not visit.outcome.ok
+        return (
+            isinstance(step, TaskStep) and fails and not visit.open and bool({*step.targets} & {*self.queued})
+        )
 
     def open(self) -> list[tuple[str, str, int]]:
         return [
@@ -243,6 +275,9 @@ def _move(run: Run, data: st.DataObject) -> bool:
             run.tell(facts)
             run.now += data.draw(st.integers(0, 50))
             return move == "answer"
+        case "stop":
+            run.stop(data.draw(HEALTHS), data.draw(st.integers(0, 2**64 - 1)))
+            return False
         case "interrupt":
             run.now += data.draw(st.sampled_from((0, 10_000, 3_600_000)))
             run.tell(run.interruptions())
