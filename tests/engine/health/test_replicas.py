@@ -81,6 +81,20 @@ async def test_one_replica_probes_at_a_time_and_one_probe_a_second_goes_out(
         assert 8 <= asked <= (world.clock.monotonic() - began) + 1
 
 
+async def test_replicas_that_take_turns_probe_no_more_often_than_one() -> None:
+    async with rig(canaries={"AWS": aws("canary")}) as world:
+        refuse(world)
+        await world.until(lambda: world.clouds["AWS"].invoked, 6, step=0.05)
+        await world.run(0.5, step=0.05)
+        late = world.new_board("late", type(world.links[0])(world.store, world.clock, world.commons))
+        await late.start()
+        try:
+            await world.run(10, step=0.05)
+            assert 8 <= len(world.clouds["AWS"].invoked) <= 12
+        finally:
+            await late.stop()
+
+
 async def test_one_replica_that_is_cut_off_opens_nothing_and_tells_nothing() -> None:
     async with rig(2) as world:
         cut_off, other = world.boards
@@ -144,7 +158,9 @@ async def test_an_answer_ends_the_isolation_and_ordinary_judging_goes_on() -> No
         assert world.board.report().isolated is None
         await world.run(0.2)
         assert {world.state(target) for target in (aws(), gcp())} == {"CLOSED"}
-        refuse(world)
+        refuse(world, calls=4)
+        assert world.state(aws()) == "CLOSED", "what failed while it was cut off is forgotten"
+        refuse(world, calls=1)
         await world.settle()
         assert world.state(aws()) == "OPEN"
         assert (await world.kinds())[-2:] == ["REPLICA_REJOINED", "BREAKER_OPENED"]
