@@ -15,6 +15,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
+from core.engine.health.asking import Asking
 from core.engine.health.boardtime import BoardTime
 from core.engine.health.budgets import Budgets
 from core.engine.health.calls import Calls
@@ -33,13 +34,13 @@ from core.engine.health.stats import Stats
 from core.engine.health.tallies import Tallies
 from core.engine.health.tasks import for_ever
 from core.engine.health.telling import Outbox
-from core.failover.health import Health
+from core.failover.health import Health, place_of
 from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import Target
 from core.machine.events import AttemptStarted
 from core.ports.clock import Clock
 from core.ports.health import HealthBoard
-from core.ports.link import HealthEvent, HealthLink, Kept, NumberedEvent, Override
+from core.ports.link import HealthEvent, HealthLink, NumberedEvent, Override
 from core.ports.provider import Provider
 
 log = logging.getLogger("sidestep.health")
@@ -89,7 +90,7 @@ class Board(HealthBoard):
         self._standings = Standings(
             refused, settings, self._register, self._overrides, self._budgets, self._isolation
         )
-        self._outbox = Outbox(link, replica, clock, self._adopt)
+        self._outbox = Outbox(link, replica, clock, lambda kept: self._sharing.adopt(kept))
         self._judge = Judge(
             replica,
             settings,
@@ -124,10 +125,10 @@ class Board(HealthBoard):
             self._judge,
             self._standings,
             self._queue,
-            providers or {},
-            canaries or {},
-            lambda provider: stats[provider].probe(),
+            Asking(clock, settings, providers or {}, canaries or {}, lambda name: stats[name].probe()),
         )
+        for target in (canaries or {}).values():
+            self._register.place(place_of(target), clock.now_ms())
         self._calls = Calls(
             clock,
             self._time,
@@ -275,9 +276,6 @@ class Board(HealthBoard):
             actor=actor,
             replica=self.replica,
         )
-
-    def _adopt(self, kept: Kept) -> None:
-        self._sharing.adopt(kept)
 
     async def _tick(self) -> None:
         now = self._clock.now_ms()

@@ -6,13 +6,14 @@ breaker that is about to open.
 
 from collections import Counter, defaultdict, deque
 
+from core.engine.health.asking import outcome_told
 from core.engine.health.boardtime import BoardTime
 from core.engine.health.budgets import Budgets
 from core.engine.health.flights import BoardFlight
 from core.engine.health.functions import FunctionWatch
 from core.engine.health.judge import Judge
 from core.engine.health.places import PlaceWatch
-from core.engine.health.prober import Prober, outcome_told
+from core.engine.health.prober import Prober
 from core.engine.health.queues import Queue
 from core.engine.health.register import Register
 from core.engine.health.reservations import Reservation, Reservations, release

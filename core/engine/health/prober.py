@@ -9,12 +9,10 @@ cheapest call's success count itself. An atMostOnce step is never the probe: rou
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any
 
-import msgspec
-
+from core.engine.health.asking import GRACE, Answer, Asking, verdict
 from core.engine.health.judge import Judge
 from core.engine.health.places import PlaceWatch
 from core.engine.health.queues import Queue
@@ -24,34 +22,17 @@ from core.engine.health.standings import Standings
 from core.engine.health.watched import LETS_THROUGH, Probing, Watched
 from core.errors import StoreUnavailable
 from core.failover.breaker import Phase
-from core.failover.evidence import Against, against
+from core.failover.evidence import Against
 from core.failover.health import place_of
-from core.failover.outcome import Outcome
 from core.failover.settings import FailoverSettings
 from core.graph.model import Target
-from core.machine.paths import traceparent
 from core.ports.clock import Clock
 from core.ports.link import HealthLink
-from core.ports.provider import Call, Provider
 
 log = logging.getLogger("sidestep.health")
 
 MOST_AT_ONCE = 32
 """Probes of one replica under way."""
-
-GRACE = 1.0
-"""Seconds after which a probe that ignores its time limit is given up."""
-
-CANARY = {"sidestep": "canary"}
-"""What a canary function is called with."""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a probe showed. `real` says that the function ran."""
-
-    ok: bool
-    why: str
-    real: bool
 
 
 class Prober:
@@ -67,9 +48,7 @@ class Prober:
         judge: Judge,
         standings: Standings,
         queue: Queue,
-        providers: Mapping[str, Provider],
-        canaries: Mapping[str, Target],
-        probed: Callable[[str], None],
+        asking: Asking,
     ) -> None:
         self._link = link
         self._replica = replica
@@ -79,12 +58,8 @@ class Prober:
         self._judge = judge
         self._standings = standings
         self._queue = queue
-        self._providers = providers
-        self._canaries = canaries
-        self._probed = probed
+        self._asking = asking
         self._tasks: set[asyncio.Task[None]] = set()
-        for target in canaries.values():
-            register.place(place_of(target), clock.now_ms())
 
     def tick(self, now: int) -> None:
         """Start the probes that are due."""
@@ -131,7 +106,7 @@ class Prober:
         reservation.probe = False
         conclusive = False
         for watched in (reservation.place, reservation.function):
-            ok = None if watched is None or proof is None else _verdict(watched, proof)
+            ok = None if watched is None or proof is None else verdict(watched, proof)
             if watched is not None and ok is not None:
                 conclusive = True
                 self._judge.probed(watched, ok=ok, why=why, now=now)
@@ -176,8 +151,8 @@ class Prober:
             probing.next_at = self._clock.now_ms() + int(pause * 1000)
 
     async def _probe(self, watched: Watched, probing: Probing) -> None:
-        target = self._target(watched)
-        answer = None if target is None else await self._ask(watched, target)
+        target = self._asking.target(watched, self._register.of(watched))
+        answer = None if target is None else await self._asking.ask(watched, target)
         if watched.probing is not probing or watched.breaker.phase is not Phase.HALF_OPEN:
             return
         if answer is None or (answer.ok and not answer.real):
@@ -211,11 +186,11 @@ class Prober:
 
     async def _look(self, place: PlaceWatch) -> None:
         """One probe of a place that is not half open: whether it can be reached."""
-        target = self._target(place)
+        target = self._asking.target(place, place)
         seconds = self._settings.probe_timeout_ms / 1000 + GRACE
         if target is None or not await self._permit(place, seconds):
             return
-        answer = await self._ask(place, target)
+        answer = await self._asking.ask(place, target)
         await self._give_up(place)
         if answer is None:
             return
@@ -224,49 +199,6 @@ class Prober:
         else:
             place.probe_failed_at, place.probe_why = self._clock.now_ms(), answer.why
             self._judge.unsettled[place] = None
-
-    def _target(self, watched: Watched) -> Target | None:
-        if isinstance(watched.key, Target):
-            return watched.key
-        place = self._register.of(watched)
-        canary = self._canaries.get(place.provider)
-        if canary is not None and place_of(canary) == place.place:
-            return canary
-        return place.last_target
-
-    async def _ask(self, watched: Watched, target: Target) -> Answer | None:
-        """Probe; None where this process could not."""
-        provider = self._providers.get(target.provider)
-        if provider is None:
-            return None
-        self._probed(target.provider)
-        limit = self._settings.probe_timeout_ms
-        canary = target == self._canaries.get(target.provider)
-        try:
-            async with asyncio.timeout(limit / 1000 + GRACE):
-                if canary:
-                    outcome = await provider.invoke(self._canary(target, limit))
-                else:
-                    outcome = await provider.probe(target, limit)
-        except TimeoutError:
-            return Answer(ok=False, why="it did not answer", real=canary)
-        except Exception:
-            log.exception("the %s adapter raised when it was asked to probe", target.provider)
-            return None
-        ok = _verdict(watched, Against.NOBODY if outcome.ok else against(outcome))
-        return None if ok is None else Answer(ok=ok, why=outcome_told(outcome), real=canary)
-
-    def _canary(self, target: Target, limit: int) -> Call:
-        key = f"sidestep-canary/{secrets.token_hex(16)}"
-        return Call(
-            target=target,
-            payload=CANARY,
-            idempotency_key=key,
-            attempt=1,
-            timeout_ms=limit,
-            not_after_ms=self._clock.now_ms() + limit,
-            traceparent=traceparent(key, key, 1),
-        )
 
     async def _permit(self, watched: Watched, seconds: float) -> bool:
         try:
@@ -286,23 +218,3 @@ class Prober:
             self._standings.place(place)
         else:
             self._standings.function(watched)  # type: ignore[arg-type]  # there are only these two kinds
-
-
-def _verdict(watched: Watched, proof: Against) -> bool | None:
-    """What an outcome says of a key: it is well, it is not, or (None) nothing."""
-    match proof:
-        case Against.NOBODY:
-            return True
-        case Against.PROVIDER:
-            return False
-        case Against.FUNCTION:
-            return not isinstance(watched.key, Target)
-        case Against.SATURATION:
-            return None if isinstance(watched.key, Target) else True
-        case _:
-            return None
-
-
-def outcome_told(outcome: Outcome) -> str:
-    """An outcome in a few words, without what the vendor said."""
-    return outcome.error or outcome.signal
