@@ -90,7 +90,8 @@ class Board(HealthBoard):
         self._standings = Standings(
             refused, settings, self._register, self._overrides, self._budgets, self._isolation
         )
-        self._outbox = Outbox(link, replica, clock, lambda kept: self._sharing.adopt(kept))
+        adopt = lambda kept: self._sharing.adopt(kept)  # noqa: E731, PLW0108 - what it calls is made below
+        self._outbox = Outbox(link, replica, clock, adopt)
         self._judge = Judge(
             replica,
             settings,
