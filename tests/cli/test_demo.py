@@ -20,7 +20,8 @@ def test_the_demo_loses_nothing_and_tells_it_in_plain_lines(sidestep: Sidestep) 
     assert "-- AWS is a black hole: it takes calls and never answers" in lines
     assert "-- AWS answers 503 to everything" in lines
     assert any(line.startswith("  run twice") for line in lines)
-    assert any("#1 AWS" in line for line in lines)
+    # The order that is told may have met an open breaker, and then AWS was passed over.
+    assert any("  #1 " in line for line in lines)
 
 
 def test_the_demo_on_a_terminal_is_live() -> None:
