@@ -11,16 +11,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, assert_never
 
-import msgspec
-from msgspec.structs import replace
-
 from core.engine.attempts import Attempts
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
+from core.engine.facts import Answer, fits, in_time, left_by_former_owner, size_of
 from core.engine.inbox import heard
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
-from core.engine.waiting import ASK_AGAIN_MS, WaitingRoom
+from core.engine.waiting import WaitingRoom
 from core.errors import NotOwner, SidestepError, StoreFull, StoreUnavailable
 from core.graph.model import Target, TaskStep
 from core.machine import events as ev
@@ -43,19 +41,6 @@ _TICK = object()
 """What stands there for a time that has come."""
 
 T = TypeVar("T")
-
-LATE_MS = 100
-"""An answer that is folded later than this gives its visit the time back: a store or an event loop that
-stalls must not cost a step its deadline.
-"""
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """How an attempt ended, and when (host time, milliseconds)."""
-
-    fact: ev.AttemptSucceeded | ev.AttemptFailed
-    at: int
-
 
 FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
@@ -123,7 +108,7 @@ class Driver:
             loaded = await self._persist(lambda: self._store.load(execution_id))
         state = await self._persist(lambda: rebuild(self._store, execution_id, loaded, self._definitions))
         self._snapshot_at = state.version
-        facts: Sequence[ev.AnyEvent | _Answer] = _interruptions(state, self._clock.now_ms())
+        facts: Sequence[ev.AnyEvent | Answer] = left_by_former_owner(state, self._clock.now_ms())
         messages = loaded.inbox
         while True:
             await self._hold_lease()
@@ -133,8 +118,9 @@ class Driver:
                 # A turn may come at any moment, so it is kept in hand, unless too many are.
                 self._seated = self._waiting.enter()
                 idle = not self._seated
-                ask_again = self._clock.now_ms() + ASK_AGAIN_MS
-                wake_at = min(ask_again, wake_at or ask_again) if idle else wake_at
+                if idle:
+                    ask_again = self._waiting.ask_again_at(self._clock.now_ms())
+                    wake_at = min(ask_again, wake_at or ask_again)
             self.releasing = idle
             committed = await self._commit(state, events, messages, idle, wake_at)
             for event in events:
@@ -176,7 +162,7 @@ class Driver:
         self.claim = renewed.claims[0]
 
     def _step(
-        self, state: State, facts: Sequence[ev.AnyEvent | _Answer], messages: tuple[Message, ...]
+        self, state: State, facts: Sequence[ev.AnyEvent | Answer], messages: tuple[Message, ...]
     ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None, tuple[Target, ...]]:
         """Fold what has come in, then decide, and tell the board at once what that takes of its budgets.
 
@@ -185,8 +171,8 @@ class Driver:
         events: list[ev.AnyEvent] = []
         now = self._clock.now_ms()
         for news in facts:
-            fact = _in_time(state, news, now) if isinstance(news, _Answer) else news
-            if _fits(state, fact):
+            fact = in_time(state, news, now) if isinstance(news, Answer) else news
+            if fits(state, fact):
                 state = evolve(state, fact)
                 events.append(fact)
         for message in messages:
@@ -285,11 +271,9 @@ class Driver:
     async def _call(self, key: tuple[str, int], send: Send) -> None:
         fact = await self._attempts.send(self.claim.execution_id, send)
         self._calls.pop(key, None)
-        self._mailbox.put_nowait(_Answer(fact, self._clock.now_ms()))
+        self._mailbox.put_nowait(Answer(fact, self._clock.now_ms()))
 
-    async def _await_news(
-        self, wake_at: int | None, queued: tuple[Target, ...]
-    ) -> tuple[list[_Answer], bool]:
+    async def _await_news(self, wake_at: int | None, queued: tuple[Target, ...]) -> tuple[list[Answer], bool]:
         """Wait for an answer, a ring, the time to wake or room at one of `queued`; returns the answers, and
         whether the bell rang.
         """
@@ -304,11 +288,11 @@ class Driver:
                 leave()
         # One commit takes what the budget allows, and the answer that passes it: many large outputs that come
         # at once must not make a commit that no store can hold.
-        size = sum(map(_size, news))
+        size = sum(map(size_of, news))
         while size <= self._rules.data_budget and not self._mailbox.empty():
             news.append(self._mailbox.get_nowait())
-            size += _size(news[-1])
-        return [one for one in news if isinstance(one, _Answer)], any(one is _RING for one in news)
+            size += size_of(news[-1])
+        return [one for one in news if isinstance(one, Answer)], any(one is _RING for one in news)
 
     def _room(self) -> None:
         self._mailbox.put_nowait(_TICK)
@@ -332,51 +316,6 @@ class Driver:
                 backoff = min(LONGEST_BACKOFF, backoff * 2)
 
 
-def _size(news: object) -> int:
-    """The bytes of output that a piece of news brings."""
-    return news.fact.size if isinstance(news, _Answer) and isinstance(news.fact, ev.AttemptSucceeded) else 0
-
-
 def summarise(state: State) -> Summary:
     """What listings show of a state."""
     return Summary(status=state.status, current_step=state.current_step, failed_over=state.failed_over)
-
-
-def _interruptions(state: State, now: int) -> list[ev.AnyEvent]:
-    """One event for each attempt that a former owner left open, with a new deadline for its visit."""
-    found: list[ev.AnyEvent] = []
-    for path in sorted(state.visits):
-        visit = state.visits[path]
-        step = state.step_of(visit)
-        deadline_at = now + step.deadline_ms if isinstance(step, TaskStep) else None
-        found.extend(
-            ev.AttemptInterrupted(
-                visit=path, step_id=visit.step_id, attempt=attempt.number, deadline_at=deadline_at
-            )
-            for attempt in visit.open
-        )
-    return found
-
-
-def _in_time(state: State, answer: _Answer, now: int) -> ev.AnyEvent:
-    """The answer's event; one that had to wait to be folded brings its visit the deadline that it had."""
-    fact, late = answer.fact, now - answer.at
-    visit = state.visits.get(fact.visit)
-    if (
-        late <= LATE_MS
-        or visit is None
-        or visit.deadline_at is None
-        or not isinstance(fact, ev.AttemptFailed)
-    ):
-        return fact
-    return replace(fact, deadline_at=visit.deadline_at + late)
-
-
-def _fits(state: State, fact: ev.AnyEvent) -> bool:
-    """False for what came too late: an answer to an attempt that is closed."""
-    match fact:
-        case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptInterrupted():
-            visit = state.visits.get(fact.visit)
-            return visit is not None and any(one.number == fact.attempt for one in visit.open)
-        case _:
-            return True

@@ -161,7 +161,7 @@ class _Run:
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
                 self.visit(path)
-        while not self.state.terminal and (paths := self.undecided()):
+        while paths := self.undecided():
             for path in paths:
                 if self.state.visits_total > self.state.visit_budget:
                     self.run_away()
@@ -174,7 +174,7 @@ class _Run:
         self.finish()
 
     def undecided(self) -> list[str]:
-        """What waits for room was asked already, and is asked again when there may be some."""
+        """The ready visits but those that wait for room: they were asked, and will be when there is some."""
         return sorted(path for path in self.state.ready if path not in self.queued)
 
     def finish(self) -> None:

@@ -194,6 +194,7 @@ class RetryScheduled(Event, frozen=True, kw_only=True, tag="RETRY_SCHEDULED"):
 
     `policy` is the index of the step's retry policy that this uses up, or None for a retry of the engine's
     own (a throttled call, an interrupted one). `role` is that of the attempt which follows, where it has one.
+    `deadline_at` is the visit's new deadline where no worker was there when its time came.
     """
 
     visit: str
@@ -204,6 +205,7 @@ class RetryScheduled(Event, frozen=True, kw_only=True, tag="RETRY_SCHEDULED"):
     reason: str
     policy: int | None = None
     role: str = ""
+    deadline_at: int | None = None
 
 
 class StepCompleted(Event, frozen=True, kw_only=True, tag="STEP_COMPLETED"):

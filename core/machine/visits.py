@@ -154,6 +154,7 @@ def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
         round=event.round,
         doubt=visit.doubt and event.round == visit.round,
         wake_at=event.wake_at,
+        deadline_at=event.deadline_at or visit.deadline_at,
         outcome=None,
         tries_here=visit.tries_here if event.policy is None and event.target_index == visit.target else 0,
         target=event.target_index,
