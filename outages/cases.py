@@ -100,6 +100,11 @@ class Case:
         return min((*(one.begin for one in self.spells), *(one.begin for one in self.deeds)), default=BEGIN)
 
     @property
+    def dark(self) -> float:
+        """When the first cloud fails, as a share of the load's time; the onset where none does."""
+        return min((one.begin for one in self.spells), default=self.onset)
+
+    @property
     def over(self) -> float:
         """When the last thing is well again, as a share of the load's time."""
         return max((*(one.end for one in self.spells), *(one.end for one in self.deeds)), default=END)

@@ -219,6 +219,8 @@ OUTAGES: Final = (
         frozenset({Promise.COMPLETE, Promise.CHEAP, Promise.OPENS_FAST, Promise.OTHERS_KNOW}),
         (_maybe("blackhole"),),
         replicas=2,
+        # Each replica has half of the calls, and takes twice as long to know how long they take.
+        seconds=30.0,
     ),
     Case(
         "partitioned-replica",

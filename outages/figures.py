@@ -10,13 +10,16 @@ from core.failover.outcome import Scope
 from core.failover.roles import PROBE, STATIC
 from outages.cases import Case
 from outages.orders import once
-from outages.seen import ENDED, HALF_OPEN, OPENED, Call, Happening, Seen, Told
+from outages.seen import ENDED, HALF_OPEN, ISOLATED, OPENED, Call, Happening, Seen, Told
 
 STUCK_MS: Final = 500.0
 """A call of the dead side that was under way for longer than this was stuck."""
 
 KNOWN_MS: Final = 200.0
 """How long after an opening another replica may not know of it."""
+
+TAKEN_BACK_MS: Final = 2_000.0
+"""How long after it an opening is taken back where a second provider fails too (the health board's rule)."""
 
 _WARM_MS: Final = 2_000.0
 _SETTLE_MS: Final = 500.0
@@ -68,13 +71,14 @@ class Figures:
 def count(case: Case, seen: Seen) -> Figures:
     """The figures of a case, from what was seen of it."""
     onset = seen.began + case.onset * seen.seconds * 1000
+    dark = seen.began + case.dark * seen.seconds * 1000
     over = seen.began + case.over * seen.seconds * 1000
     executions = list(seen.executions.values())
     visits = [calls for one in executions for calls in by_visit(one)]
     calls = [call for visit in visits for call in visit]
     happenings = seen.happenings
     opened = None if happenings is None else list(openings(happenings))
-    of_dead = [one for one in opened or () if one.provider in case.dead and one.at >= onset - STUCK_MS]
+    of_dead = [one for one in opened or () if one.provider in case.dead and one.at >= dark - STUCK_MS]
     first = min((one.at for one in of_dead), default=None)
     healthy = _times(executions, seen.began + min(_WARM_MS, (onset - seen.began) / 4), onset)
     during = _times(executions, onset, over)
@@ -96,8 +100,8 @@ def count(case: Case, seen: Seen) -> Figures:
         added_median=_minus(_quantile(during, 0.5), _quantile(healthy, 0.5)),
         added_p99=_minus(_quantile(during, 0.99), _quantile(healthy, 0.99)),
         open_added=_minus(_quantile(reopened, 0.5), _quantile(healthy, 0.5)),
-        to_open=None if first is None else round(max(0.0, first - onset), 1),
-        stuck=sum(1 for call in calls if _stuck(case, call, onset, over)),
+        to_open=None if first is None else round(max(0.0, first - dark), 1),
+        stuck=sum(1 for call in calls if _stuck(case, call, dark, over)),
         amplification=round(len(calls) / max(1, len(visits)), 3),
         sidesteps=sum(_sidesteps(case, visit) for visit in visits),
         bug_sidesteps=0 if case.on_function_error else sum(_bug_sidesteps(visit) for visit in visits),
@@ -107,17 +111,23 @@ def count(case: Case, seen: Seen) -> Figures:
         moves=_moves(visits, seen),
         flaps=None if opened is None else sum(1 for one in opened if one.at > over),
         late=None if happenings is None else _late(case, calls, happenings),
-        proved=_proved(case, calls, onset),
+        proved=_proved(case, calls, dark),
     )
 
 
 def openings(happenings: Iterable[Happening]) -> Iterator[Happening]:
-    """The openings, without those by which a failed probe keeps open what was open."""
+    """The openings, without those by which a failed probe keeps open what was open, and without what a
+    replica took back because it was itself cut off.
+    """
     stands: dict[tuple[str, str | None], str] = {}
-    for one in sorted(happenings, key=lambda one: one.at):
+    told = sorted(happenings, key=lambda one: one.at)
+    isolated = [(one.replica, one.at) for one in told if one.kind == ISOLATED]
+    for one in told:
         key = (one.provider, one.function)
         if one.kind == OPENED and stands.get(key) not in {OPENED, HALF_OPEN}:
-            yield one
+            back = any(who == one.replica and 0 <= at - one.at <= TAKEN_BACK_MS for who, at in isolated)
+            if not back:
+                yield one
         stands[key] = one.kind
 
 

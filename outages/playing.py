@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -60,6 +60,7 @@ async def play(case: Case, sizes: Sizes, folder: Path, say: Say) -> Played:
     try:
         async with stage(case, folder, dict(sizes.settings)) as ready:
             seen = await _played(case, sizes, ready, problems, say)
+            _keep(folder, seen)
             problems += [said for one in ready.servers for said in one.ended_by_itself]
     except (
         NotStarted,
@@ -111,6 +112,18 @@ async def _played(case: Case, sizes: Sizes, ready: Stage, problems: list[str], s
         ran=ran_by_key(runs),
         happenings=happenings,
     )
+
+
+def _keep(folder: Path, seen: Seen) -> None:
+    """Write down what breakers did, and the executions that did not simply complete, for whoever asks why."""
+    with (folder / "events.jsonl").open("w") as file:
+        for one in seen.happenings or ():
+            after = round((one.at - seen.began) / 1000, 3)
+            file.write(json.dumps({"after": after, **asdict(one)}) + "\n")
+    with (folder / "executions.jsonl").open("w") as file:
+        for told_of in seen.executions.values():
+            if told_of.status != "COMPLETED" or any(call.role for call in told_of.calls):
+                file.write(json.dumps(asdict(told_of)) + "\n")
 
 
 async def _cast(spell: Spell, ready: Stage, seconds: float) -> None:

@@ -13,7 +13,7 @@ import aiohttp
 from chaos.programs import Program, free_port
 from localcloud.client import ControlClient, connect
 from outages.cases import Act, Case
-from rehearsals.relay import Relay
+from outages.links import Link
 from tests.redis_servers import start_node
 
 _READY_SECONDS: Final = 60.0
@@ -32,8 +32,8 @@ class Stage:
     servers: list[Program]
     control: ControlClient
     session: aiohttp.ClientSession
-    store_links: list[Relay] = field(default_factory=list)
-    cloud_links: list[Relay] = field(default_factory=list)
+    store_links: list[Link] = field(default_factory=list)
+    cloud_links: list[Link] = field(default_factory=list)
 
     @property
     def urls(self) -> list[str]:
@@ -111,13 +111,13 @@ async def _environments(
     return [first, second]
 
 
-async def _linked(port: int, stack: contextlib.AsyncExitStack) -> Relay:
-    link = await Relay(port, 0.0).start()
+async def _linked(port: int, stack: contextlib.AsyncExitStack) -> Link:
+    link = await Link(port).start()
     stack.push_async_callback(link.close)
     return link
 
 
-def _through(url: str, link: Relay) -> str:
+def _through(url: str, link: Link) -> str:
     """The same URL by way of the relay."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition(":")[0]

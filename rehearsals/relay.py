@@ -21,8 +21,8 @@ class Relay:
         self._transports: set[asyncio.WriteTransport] = set()
 
     async def start(self) -> Self:
-        """Listen on a free port, `port`; after a cut, on the same one again."""
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+        """Listen on a free port, `port`."""
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 

@@ -102,6 +102,14 @@ def test_flaps_are_openings_after_all_was_well_again() -> None:
     assert (figures.openings, figures.place_openings, figures.flaps) == (3, 2, 1)
 
 
+def test_what_an_isolated_replica_takes_back_is_no_opening() -> None:
+    isolated = replace(opened(4.2, "", kind="REPLICA_ISOLATED"), replica="b")
+    mine, others = (replace(opened(4.1), replica=name) for name in "ba")
+    assert count(CASE, seen(happenings=[mine, isolated])).openings == 0
+    assert count(CASE, seen(happenings=[others, isolated])).openings == 1
+    assert count(CASE, seen(happenings=[isolated, replace(mine, at=mine.at + 500)])).openings == 1
+
+
 def test_a_sidestep_after_a_functions_own_error_is_a_sidestep_for_a_bug() -> None:
     own = call(5, status="FAILED", executed="YES", scope="function")
     other = call(5.1, "GCP", number=2)
