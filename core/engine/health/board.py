@@ -90,8 +90,7 @@ class Board(HealthBoard):
         self._standings = Standings(
             refused, settings, self._register, self._overrides, self._budgets, self._isolation
         )
-        adopt = lambda kept: self._sharing.adopt(kept)  # noqa: E731, PLW0108 - what it calls is made below
-        self._outbox = Outbox(link, replica, clock, adopt)
+        self._outbox = Outbox(link, replica, clock)
         self._judge = Judge(
             replica,
             settings,
@@ -116,6 +115,7 @@ class Board(HealthBoard):
             self._tallies,
             self._outbox,
         )
+        self._outbox.adopt = self._sharing.adopt
         stats: defaultdict[str, Stats] = defaultdict(Stats)
         self._prober = Prober(
             link,
@@ -157,9 +157,8 @@ class Board(HealthBoard):
     async def start(self) -> None:
         """Start the tasks, and hear what the others know, if they can be heard within a second."""
         self._time.look()
-        beat = asyncio.create_task(for_ever("beat", self._clock, self._beat, self._between_beats))
         self._tasks = [
-            beat,
+            asyncio.create_task(for_ever("beat", self._clock, self._beat, self._between_beats)),
             asyncio.create_task(for_ever("tick", self._clock, self._tick, lambda: TICK_SECONDS)),
             asyncio.create_task(self._outbox.run()),
         ]
@@ -176,7 +175,9 @@ class Board(HealthBoard):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._prober.stop()
+        self._judge.tell_of_openings(None)
         try:
+            await self._outbox.finish()
             await self._sharing.close()
         except Exception:
             log.exception("the health board's link did not close cleanly")
@@ -290,7 +291,7 @@ class Board(HealthBoard):
     async def _beat(self) -> None:
         now = self._clock.now_ms()
         self._calls.sweep(now)
-        self._judge.sweep(now)
+        self._judge.sweep()
         self._standings.gone(self._register.sweep(now))
         if self._probing:
             self._prober.look_at_idle(now)

@@ -73,9 +73,17 @@ class Isolation:
         self.providers = ()
 
     def _fails(self, place: PlaceWatch, now: int) -> bool:
-        """Whether this replica's own calls fail there, as of now or of a moment ago."""
-        if not place.streak.length and not place.late:
+        """Whether this replica's own calls fail there, as of now or of a moment ago.
+
+        Many in a row are enough, whichever functions they were of: calls that are cut off are those of the
+        few functions that workflows begin with.
+        """
+        row = place.streak.length + sum(len(function.late) for function in place.late)
+        if not row:
             return False
+        lately = now - place.called_at <= 1_000 * self._settings.window_seconds
+        if row >= self._settings.consecutive and lately and place.breaker.phase in LETS_THROUGH:
+            return True
         opened = place.opened_here
         if opened is not None and now - opened <= AT_ONCE_MS:
             return True

@@ -74,13 +74,14 @@ class Judge:
         self._standings = standings
         self._queue = queue
         self._telling = telling
-        self._fresh: deque[tuple[int, Watched, Breaker]] = deque()
+        self._fresh: deque[tuple[int, Watched, Breaker, HealthEvent | None]] = deque()
         self.unsettled: dict[Watched, None] = {}
         self.doubtful: dict[PlaceWatch, None] = {}
         self.openings: Counter[str] = Counter()
 
     def tick(self, now: int) -> None:
         """Judge what is unsettled."""
+        self.tell_of_openings(now)
         for watched in [*self.unsettled]:
             if isinstance(watched, FunctionWatch):
                 self.function(watched, now)
@@ -91,13 +92,18 @@ class Judge:
             if settled and watched.breaker.phase is Phase.CLOSED:
                 self.unsettled.pop(watched, None)
 
-    def sweep(self, now: int) -> None:
+    def sweep(self) -> None:
         """Let openings be forgotten that are long ago."""
         for watched in self._register.every():
             if watched.breaker.times and watched.breaker.phase is Phase.CLOSED:
                 self.unsettled[watched] = None
-        while self._fresh and now - self._fresh[0][0] > AT_ONCE_MS:
-            self._fresh.popleft()
+
+    def tell_of_openings(self, now: int | None) -> None:
+        """Make events of the openings that are not taken back any more (None: of all)."""
+        while self._fresh and (now is None or now - self._fresh[0][0] > AT_ONCE_MS):
+            event = self._fresh.popleft()[3]
+            if event is not None:
+                self._telling.noted(event)
 
     def function(self, function: FunctionWatch, now: int) -> None:
         """Judge a function's breaker."""
@@ -152,7 +158,6 @@ class Judge:
         """Take on a breaker that was decided here, and have it told."""
         before = watched.breaker
         if after.phase is Phase.OPEN and before.phase is not Phase.HALF_OPEN:
-            self._fresh.append((now, watched, before))
             self.openings[self._register.of(watched).provider] += 1
             watched.opened_here = now
             log.warning("the breaker of %s opened: %s", _told(watched), after.why)
@@ -161,7 +166,15 @@ class Judge:
             # Each replica sees by itself what is only suspicious.
             return
         watched.version += 1
-        self._telling.moved(watched, self._event(watched, before, now))
+        event = self._event(watched, before, now)
+        if before.phase is Phase.OPEN:
+            # The events of one breaker keep their order.
+            self.tell_of_openings(None)
+        if watched.opened_here == now:
+            # It takes effect everywhere at once, and is an event once it is sure not to be taken back.
+            self._fresh.append((now, watched, before, event))
+            event = None
+        self._telling.moved(watched, event)
 
     def adopt(self, watched: Watched, breaker: Breaker, version: int, now: int) -> None:
         """Take on what another replica decided."""
@@ -191,14 +204,16 @@ class Judge:
         self._isolation.begin(providers, now)
         told = self._isolation.told or ""
         log.error("%s; it opens nothing, and tells the other replicas nothing", told)
-        for at, watched, before in self._fresh:
+        fresh, self._fresh = self._fresh, deque()
+        for at, watched, before, event in fresh:
             provider = self._register.of(watched).provider
-            if now - at <= AT_ONCE_MS and provider in providers and watched.opened_here == at:
+            if now - at > AT_ONCE_MS or provider not in providers or watched.opened_here != at:
+                self._fresh.append((at, watched, before, event))
+            else:
                 watched.opened_here = None
                 self.openings[provider] -= 1
                 self._turn(watched, before, now)
                 self._telling.taken_back(watched)
-        self._fresh.clear()
         self._standings.all()
         self._telling.noted(HealthEvent(at=now, kind="REPLICA_ISOLATED", why=told, replica=self._replica))
 

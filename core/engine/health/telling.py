@@ -16,6 +16,7 @@ MOST_NOTES = 1_000
 """Events that wait for a link that is away; the oldest are dropped beyond that."""
 
 FIRST_PAUSE = 0.1
+FINISHING = 1.0
 LONGEST_PAUSE = 2.0
 """Seconds before what could not be told is tried again, doubled each time."""
 
@@ -23,13 +24,12 @@ LONGEST_PAUSE = 2.0
 class Outbox:
     """What is to be told: of each breaker the newest version, and events. `run` tells it."""
 
-    def __init__(
-        self, link: HealthLink, replica: str, clock: Clock, adopting: Callable[[Kept], None]
-    ) -> None:
+    def __init__(self, link: HealthLink, replica: str, clock: Clock) -> None:
         self._link = link
         self._replica = replica
         self._clock = clock
-        self._adopt = adopting
+        self.adopt: Callable[[Kept], None] = lambda _: None
+        """Takes on what another replica was first with."""
         self._moves: dict[Key, tuple[Watched, HealthEvent | None]] = {}
         self._notes: deque[HealthEvent] = deque(maxlen=MOST_NOTES)
         self._work = asyncio.Event()
@@ -80,6 +80,14 @@ class Outbox:
             else:
                 pause = FIRST_PAUSE
 
+    async def finish(self) -> None:
+        """Tell what is left, if that takes no more than a moment."""
+        try:
+            async with asyncio.timeout(FINISHING):
+                await self._tell()
+        except (StoreUnavailable, TimeoutError):
+            log.warning("the last changes of the health board could not be told")
+
     async def _tell(self) -> None:
         while self._moves:
             key = next(iter(self._moves))
@@ -105,4 +113,4 @@ class Outbox:
         if there != kept and (there.version >= watched.version or not self.waits(watched.key)):
             # Another replica was first: what is built on a version that never was goes with it.
             self._moves.pop(watched.key, None)
-            self._adopt(there)
+            self.adopt(there)

@@ -76,7 +76,7 @@ async def test_twelve_functions_that_are_refused_open_their_place_within_five_ca
         world.send(targets[4]).ended(REFUSED, 1)
         assert world.place(aws()).breaker.state == "OPEN"
         assert world.state(targets[11]) == "OPEN"
-        await world.settle()
+        await world.run(2.2)
         assert await world.kinds() == ["BREAKER_OPENED"]
 
 
