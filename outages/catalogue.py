@@ -95,6 +95,7 @@ OUTAGES: Final = (
                 options={"percent": 33, "seed": 1},
                 executed=Executed.NO,
                 scope=Scope.SATURATION,
+                again=True,
             ),
         ),
     ),
@@ -103,7 +104,7 @@ OUTAGES: Final = (
         "AWS throttles every call",
         "outage",
         frozenset({Promise.COMPLETE, Promise.PLACES_QUIET}),
-        (Spell("AWS", "throttled", executed=Executed.NO, scope=Scope.SATURATION),),
+        (Spell("AWS", "throttled", executed=Executed.NO, scope=Scope.SATURATION, again=True),),
     ),
     Case(
         "thirty-percent",

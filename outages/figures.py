@@ -201,10 +201,14 @@ def _bug_sidesteps(visit: Sequence[Call]) -> int:
 
 
 def _moves(visits: Iterable[Sequence[Call]], seen: Seen) -> int:
-    """How often the target that gets most first calls of steps changed, looked at second by second."""
+    """How often the target that gets most first calls of steps changed, looked at second by second, as long
+    as load is sent: of the few calls after it no one is most.
+    """
     seconds: dict[int, Counter[str]] = {}
     for visit in visits:
         second = int((visit[0].started - seen.began) // 1000)
+        if second >= seen.seconds:
+            continue
         seconds.setdefault(second, Counter())[visit[0].provider] += 1
     most = [seconds[second].most_common(1)[0][0] for second in sorted(seconds)]
     return sum(1 for one, other in pairwise(most) if one != other)

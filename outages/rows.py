@@ -9,6 +9,14 @@ from outages.cases import Case, Promise, Spell
 _NO, _MAYBE, _YES = Executed.NO, Executed.MAYBE, Executed.YES
 _PROVIDER, _FUNCTION, _CALLER, _CREDENTIALS = Scope.PROVIDER, Scope.FUNCTION, Scope.CALLER, Scope.CREDENTIALS
 
+_SHORTLY: Final = (
+    "SnapStartTimeoutException",
+    "EFSMountTimeoutException",
+    "ResourceConflictException",
+    "EFSIOException",
+)
+"""They ask for one more try at the same target, after a moment."""
+
 _TABLE: Final[tuple[tuple[str, tuple[str, ...], Executed, Scope], ...]] = (
     ("AWS", ("ServiceException", "ServiceUnavailableException", "GatewayTimeout"), _MAYBE, _PROVIDER),
     (
@@ -24,17 +32,7 @@ _TABLE: Final[tuple[tuple[str, tuple[str, ...], Executed, Scope], ...]] = (
         _NO,
         _FUNCTION,
     ),
-    (
-        "AWS",
-        (
-            "SnapStartTimeoutException",
-            "EFSMountTimeoutException",
-            "ResourceConflictException",
-            "EFSIOException",
-        ),
-        _NO,
-        _FUNCTION,
-    ),
+    ("AWS", _SHORTLY, _NO, _FUNCTION),
     ("AWS", ("ResourceNotFoundException",), _NO, _FUNCTION),
     ("AWS", ("AccessDeniedException", "InvalidSignatureException"), _NO, _CREDENTIALS),
     ("AWS", ("InvalidParameterValueException", "UnsupportedMediaTypeException"), _NO, _CALLER),
@@ -67,7 +65,16 @@ def _cases() -> Iterator[Case]:
                 f"{provider} answers every call with {name}",
                 "outage",
                 _promises(scope),
-                (Spell(provider, "error", options={"name": name}, executed=executed, scope=scope),),
+                (
+                    Spell(
+                        provider,
+                        "error",
+                        options={"name": name},
+                        executed=executed,
+                        scope=scope,
+                        again=name in _SHORTLY,
+                    ),
+                ),
                 primary=provider,
             )
 

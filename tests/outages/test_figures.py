@@ -92,6 +92,8 @@ def test_a_call_of_the_dead_side_that_hangs_is_stuck() -> None:
 def test_moves_are_changes_of_the_target_that_gets_most_first_calls() -> None:
     calls = [told(f"{n}", n, call(n, "GCP" if 4 <= n < 6 else "AWS")) for n in range(9)]
     assert count(CASE, seen(*calls)).moves == 2
+    # What ends after the load is no move.
+    assert count(CASE, seen(*calls, told("last", 9.9, call(10.1, "AZURE")))).moves == 2
 
 
 def test_flaps_are_openings_after_all_was_well_again() -> None:
