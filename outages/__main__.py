@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.seconds < 2 or given.rate <= 0 or given.seconds > 60 or given.rate > 1_000:  # noqa: PLR2004 - told below
         sys.stderr.write("outages: --seconds is 2 to 60, and --rate above 0 and at most 1000\n")
         return 2
+    if given.docs and (given.case or given.simulate_only or given.wire_only):
+        sys.stderr.write("outages: a page takes the whole table: --docs goes with all cases, in both ways\n")
+        return 2
     cases = [case for case in CATALOGUE if not given.case or case.name in given.case]
     if given.list:
         for case in cases:
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = report.markdown(rows, options)
     (kept.folder / "outages.md").write_text(text + "\n", "utf-8")
     (kept.folder / "outages.json").write_text(json.dumps(report.document(rows, options), indent=1) + "\n")
-    if given.docs:
+    if given.docs and whole:
         report.into_docs(Path(given.docs), text)
     print("", text, "", sep="\n")
     print(f"The table, and each case as JSON, are in {kept.folder}")

@@ -22,6 +22,11 @@ def test_numbers_that_cannot_be_are_refused(options: list[str], capsys: pytest.C
     assert "--seconds is 2 to 60" in capsys.readouterr().err
 
 
+def test_a_page_takes_the_whole_table_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--case", "calm", "--docs", "page.md"]) == 2
+    assert "--docs goes with all cases" in capsys.readouterr().err
+
+
 def test_the_list_names_every_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
