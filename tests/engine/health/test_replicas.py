@@ -268,6 +268,15 @@ async def test_what_the_link_forgot_is_told_again() -> None:
         assert world.shared()["AWS", None].phase is Phase.OPEN
 
 
+async def test_a_board_that_stops_tells_what_it_had_not_told_yet() -> None:
+    async with rig(2) as world:
+        await world.step()
+        refuse(world)
+        await world.board.stop()
+        events = await world.boards[1].events(None, 10)
+        assert [one.event.kind for one in events] == ["BREAKER_OPENED"]
+
+
 async def test_a_new_replica_starts_with_what_the_others_know() -> None:
     async with rig() as world:
         refuse(world)
