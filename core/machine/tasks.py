@@ -8,7 +8,7 @@ import msgspec
 from core.failover.choosing import Chosen, Full, Nowhere, choose, is_well, others, rehearsal
 from core.failover.health import Health
 from core.failover.outcome import Outcome
-from core.failover.roles import SIDESTEP
+from core.failover.roles import RETRY, SIDESTEP
 from core.failover.routing import Fail, Park, Position, Retry, Sidestep, Wait, route
 from core.failover.words import few, joined
 from core.graph.model import Effects, Json, Target, TaskStep
@@ -57,10 +57,10 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
         cause = joined("the step's deadline passed before it could be called", *visit.reasons)
         return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
     practice = None if visit.attempts else rehearsal(step, at.health, at.entropy, visit.path)
-    if practice is None and not visit.target and at.health.is_plain(step.targets[0]):
+    if practice is None and not visit.target and visit.role != RETRY and at.health.is_plain(step.targets[0]):
         # By far the most calls, and nothing is to be asked about them.
         return start(state, visit, step, 0, visit.role, visit.reasons, at)
-    order = (visit.target, *others(step, visit.target, visit.tried))
+    order = _order(visit, step, at.health)
     choice = practice or choose(step, order, at.health, at.entropy, _label(visit))
     match choice:
         case Nowhere():
@@ -204,6 +204,15 @@ def start(
 def _since(visit: Visit, now: int) -> int:
     """When the attempt was due: a timer that fires late (the control plane was away) costs no time."""
     return min(now, visit.wake_at) if visit.wake_at is not None else now
+
+
+def _order(visit: Visit, step: TaskStep, health: Health) -> tuple[int, ...]:
+    """The targets to ask. The engine's own retry goes last where many were scheduled while the budget still
+    bore one: it takes from it only now.
+    """
+    rest = others(step, visit.target, visit.tried)
+    spent = visit.role == RETRY and not health.of(step.targets[visit.target]).retry
+    return (*rest, visit.target) if spent else (visit.target, *rest)
 
 
 def _is_usable(target: Target, health: Health) -> bool:

@@ -7,7 +7,7 @@ its code runs. A new engine then meets what is in the store, as after a restart.
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
 from core.failover.outcome import Executed, Outcome, succeeded
+from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import PROVIDERS, Target
 from core.machine import events as ev
 from core.machine.journal import decode
@@ -28,6 +29,12 @@ from core.ports.store import Store
 from core.testing.clock import ManualClock
 
 Answer = Callable[[Call], Outcome]
+
+
+class Gate(Protocol):
+    """Where calls wait before they are answered."""
+
+    async def wait(self) -> object: ...
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -46,7 +53,8 @@ class Cloud(Provider):
         self.name = name
         self.answer = answer
         self.ledger = ledger
-        self.gate: asyncio.Event | None = None
+        self.gate: Gate | None = None
+        self.probed = Outcome(executed=Executed.NO, ok=True)
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -71,7 +79,7 @@ class Cloud(Provider):
         return outcome
 
     async def probe(self, target: Target, timeout_ms: int) -> Outcome:  # noqa: ARG002  the port's
-        return Outcome(executed=Executed.NO, ok=True)
+        return self.probed
 
 
 class CrashPlan:
@@ -128,6 +136,7 @@ class World:
         answer: Answer = works,
         refused: Mapping[str, str] | None = None,
         settings: EngineSettings | None = None,
+        failover: FailoverSettings = DEFAULTS,
     ) -> None:
         self.clock = ManualClock()
         self.store: Store = MemoryStore(self.clock)
@@ -135,7 +144,14 @@ class World:
         self.settings = settings or EngineSettings()
         self.ledger: list[Sent] = []
         self.clouds = {name: Cloud(name, answer, self.ledger) for name in PROVIDERS}
-        self.board = Board(refused or {}, self.clock, LocalLink(self.store, self.clock))
+        self.board = Board(
+            refused or {},
+            self.clock,
+            LocalLink(self.store, self.clock),
+            settings=failover,
+            providers=self.clouds,
+            entropy=lambda: 0.5,
+        )
         self.definitions = Definitions(self.store)
         self.workflows = Workflows(self.store, self.definitions, self.clouds, self.board, self.clock)
         self.executions = Executions(self.store, self.definitions, self.workflows, self.clock, self.settings)
