@@ -95,7 +95,7 @@ def _overslept(state: State, visit: Visit, now: int) -> bool:
 
 def _given_back(visit: Visit, step: TaskStep, now: int) -> Iterator[ev.AnyEvent]:
     """Events after which the visit is where it was, with its time, or all of it where it is not known."""
-    target, deadline_at = visit.target, now + step.deadline_ms
+    target, deadline_at, why = visit.target, now + step.deadline_ms, visit.reasons
     if visit.wake_at is not None and visit.deadline_at is not None:
         deadline_at = now + max(0, visit.deadline_at - visit.wake_at)
     if visit.outcome is not None:
@@ -103,13 +103,14 @@ def _given_back(visit: Visit, step: TaskStep, now: int) -> Iterator[ev.AnyEvent]
         if not left or (step.effects == "atMostOnce" and visit.outcome.executed is not Executed.NO):
             return
         target = left[0]
+        why = (joined(visit.outcome.error or visit.outcome.signal, "it waited for room"),)
         yield ev.FailedOver(
             visit=visit.path,
             step_id=step.id,
             from_target=step.targets[visit.target],
             to_target=step.targets[target],
             to_index=target,
-            reason=joined(visit.outcome.error or visit.outcome.signal, "it waited for room"),
+            reason=why[0],
             evidence=visit.outcome,
         )
     yield ev.RetryScheduled(
@@ -118,7 +119,7 @@ def _given_back(visit: Visit, step: TaskStep, now: int) -> Iterator[ev.AnyEvent]
         wake_at=now,
         target_index=target,
         round=visit.round,
-        reason=joined(_NOBODY, *(reason for reason in visit.reasons if not reason.startswith(_NOBODY))),
+        reason=joined(_NOBODY, *(reason for reason in why if not reason.startswith(_NOBODY))),
         role=visit.role,
         deadline_at=deadline_at,
     )

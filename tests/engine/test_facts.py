@@ -41,6 +41,7 @@ def test_what_waited_to_go_elsewhere_goes_there_and_the_evidence_is_kept() -> No
     assert taken_up(machine, 60_000) == ["FAILED_OVER", "RETRY_SCHEDULED", "ATTEMPT_STARTED"]
     assert machine.last().started.target == GCP
     assert machine.last().started.role == "sidestep"
+    assert "Sidestep.Unavailable; it waited for room" in machine.last().started.reasons[0]
     hop = machine.events[-3]
     assert isinstance(hop, ev.FailedOver)
     assert hop.evidence == REFUSED

@@ -47,6 +47,17 @@ def test_the_golden_journals_hold_every_event() -> None:
     assert found == KINDS
 
 
+def test_the_golden_journals_hold_calls_beside_each_other_and_what_became_of_each() -> None:
+    batches = read(Path(__file__).parent / "v2" / "hedged.json")["batches"]
+    events = [one for batch in batches for one in batch["events"]]
+    started = [one for one in events if one["kind"] == "ATTEMPT_STARTED"]
+    assert {one.get("role", "") for one in started} == {"", "hedge", "sidestep"}
+    assert all("at" in one for one in started)
+    assert [one["attempt"] for one in events if one["kind"] == "ATTEMPT_ABANDONED"] == [1]
+    assert [one["attempt"] for one in events if one["kind"] == "ATTEMPT_INTERRUPTED"] == [1, 2]
+    assert [one for one in events if one["kind"] == "RETRY_SCHEDULED" and "deadlineAt" in one]
+
+
 @pytest.mark.parametrize("kind_of_event", ["WORKFLOW_CREATED", "FROM_THE_FUTURE"])
 def test_a_journal_of_a_newer_version_is_left_alone(kind_of_event: str) -> None:
     batch = read(FILES[0])["batches"][0]
