@@ -87,6 +87,8 @@ class Outbox:
                 await self._tell()
         except (StoreUnavailable, TimeoutError):
             log.warning("the last changes of the health board could not be told")
+        except Exception:
+            log.exception("the last changes of the health board could not be told")
 
     async def _tell(self) -> None:
         while self._moves:
