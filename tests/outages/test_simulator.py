@@ -58,6 +58,19 @@ def test_five_timeouts_in_a_row_are_a_whole_timeout_late() -> None:
     assert 390 <= found.stuck <= 430
 
 
+def test_five_in_a_row_stays_open_after_a_failed_probe_and_closes_after_a_good_one() -> None:
+    seen = simulate(case_of("refused"), FIVE, 20.0, 40.0)
+    told = [(round((one.at - seen.began) / 1000), one.kind) for one in seen.happenings or ()]
+    assert told == [
+        (8, "BREAKER_OPENED"),
+        (13, "BREAKER_HALF_OPEN"),
+        (13, "BREAKER_OPENED"),
+        (18, "BREAKER_HALF_OPEN"),
+        (18, "BREAKER_CLOSED"),
+    ]
+    assert count(case_of("refused"), seen).moves == 2
+
+
 def test_who_calls_a_fallback_after_a_lost_reply_runs_what_must_not_run_twice_twice() -> None:
     assert figures("reply-lost", NAIVE).once_twice
     assert figures("reply-lost", RETRY).once_twice
