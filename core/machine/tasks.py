@@ -144,12 +144,14 @@ def put_off(plan: Plan, visit: Visit, step: TaskStep, now: int) -> Plan:
     """The plan without its sending: the attempt is due at once, by whoever owns the execution next."""
     if plan.send is None:
         return plan
-    target, reasons = plan.send.started.target, plan.send.started.reasons
+    hops = [event.to_index for event in plan.events if isinstance(event, ev.FailedOver)]
+    reasons = plan.send.started.reasons
     later = ev.RetryScheduled(
         visit=visit.path,
         step_id=step.id,
         wake_at=now,
-        target_index=step.targets.index(target),
+        # Where it would have been a rehearsal, it is drawn anew.
+        target_index=hops[-1] if hops else visit.target,
         round=visit.round,
         reason=joined(_STOPPING, *(reason for reason in reasons if not reason.startswith(_STOPPING))),
     )

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from core.failover.health import Health, Standing
 from core.graph.model import ParallelStep, TaskStep
 from core.machine import events as ev
-from tests.machine.helpers import AWS, GCP, REFUSED, Machine
+from tests.machine.helpers import AWS, GCP, REFUSED, THROTTLED, Machine
 
 STEP = TaskStep(id="t", targets=(AWS, GCP), timeout_ms=10_000, deadline_ms=10_000)
 
@@ -112,3 +112,12 @@ def test_a_rehearsal_is_no_failover_and_its_failure_goes_to_the_primary() -> Non
     assert not machine.state.failed_over
     machine.answer(REFUSED)
     assert machine.last().started.target == AWS
+
+
+def test_a_retry_for_which_the_budget_is_gone_when_it_is_due_goes_elsewhere_where_it_can() -> None:
+    for targets, went in (((AWS, GCP), ("GCP", "sidestep")), ((AWS,), ("AWS", "retry"))):
+        machine = Machine(replace(STEP, targets=targets))
+        machine.answer(THROTTLED)
+        machine.health = Health(places={("AWS", None): Standing(retry=False)})
+        machine.sleep_until_wake()
+        assert (machine.last().started.target.provider, machine.last().started.role) == went

@@ -90,6 +90,13 @@ def test_a_stopping_worker_does_not_move_what_was_never_sent() -> None:
     assert machine.last().started.target == AWS
 
 
+def test_a_rehearsal_that_a_stopping_worker_puts_off_makes_no_sidestep() -> None:
+    machine = Machine(replace(STEP, effects="pure"), health=Health(rehearse=1.0), stopped=True)
+    machine.stopped, machine.health = False, Health()
+    machine.decide()
+    assert (machine.last().started.target, machine.last().started.role) == (AWS, "")
+
+
 def test_each_target_is_called_once_whichever_comes_first() -> None:
     step = replace(STEP, targets=(AWS, GCP, AZURE))
     machine = Machine(step, health=Health(places={("AWS", None): OPEN}))
