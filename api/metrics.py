@@ -104,7 +104,6 @@ _COUNTED: Final = (
     ("hedges", "sidestep_hedges_total", "Calls that were sent beside a slow one of the same step."),
     ("rehearsals", "sidestep_rehearsals_total", "Calls that went to a fallback though all was well."),
     ("probes", "sidestep_probes_total", "Probes of the provider."),
-    ("retries_refused", "sidestep_retries_refused_total", "Retries that the budget did not allow."),
     ("parked", "sidestep_steps_parked_total", "Steps that a call of the provider left to a person."),
 )
 

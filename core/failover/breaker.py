@@ -97,10 +97,11 @@ def breach(counts: Counts, settings: FailoverSettings) -> str | None:
     if not on_time and not agreed:
         return None
     bad = counts.failures + counts.overdue
-    if counts.streak >= settings.consecutive or (
-        counts.calls >= settings.minimum_calls and bad >= settings.failing * counts.calls
-    ):
+    if counts.calls >= settings.minimum_calls and bad >= settings.failing * counts.calls:
         return _told(counts)
+    if counts.streak >= settings.consecutive:
+        # Of many calls these are few: that they are the last ones is what matters.
+        return _told(counts) if bad * 2 >= counts.calls else f"the last {counts.streak} {_how(counts)}"
     return None
 
 
@@ -247,8 +248,14 @@ def _forgiven(breaker: Breaker, now: int, settings: FailoverSettings) -> Breaker
     return breaker
 
 
+def _how(counts: Counts) -> str:
+    if not counts.overdue:
+        return "failed"
+    return "failed or are overdue" if counts.failures else "are overdue"
+
+
 def _told(counts: Counts) -> str:
-    """`7 of 9 overdue`, `5 of 5 failed in a row`, as people read it."""
+    """`7 of 9 overdue`, `5 of 12 failed`, as people read it."""
     calls = max(counts.calls, counts.failures + counts.overdue)
     if not counts.overdue:
         return f"{counts.failures} of {calls} failed"

@@ -294,7 +294,7 @@ async def test_metrics_tell_of_breakers_overrides_and_the_replica_without_naming
     assert 'sidestep_breaker_state{provider="HTTP",region="",state="OPEN"} 0\n' in page
     assert 'sidestep_overrides{provider="HTTP",state="DRAINED"} 1\n' in page
     assert 'sidestep_overrides{provider="AWS",state="DRAINED"} 0\n' in page
-    for name in ("hedges", "rehearsals", "probes", "retries_refused", "steps_parked", "breaker_openings"):
+    for name in ("hedges", "rehearsals", "probes", "steps_parked", "breaker_openings"):
         assert f'sidestep_{name}_total{{provider="AWS"}} 0\n' in page
     assert 'sidestep_queued{provider="HTTP"} 0\n' in page
     assert "sidestep_replica_isolated 0\n" in page

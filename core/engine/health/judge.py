@@ -226,7 +226,9 @@ class Judge:
         place = self._register.of(watched)
         if moved:
             calm = before.phase in _CALM and after.phase in _CALM
-            if after.phase is not Phase.OPEN and not calm:
+            if before.phase is after.phase is Phase.RAMPING:
+                watched.recount(now)
+            elif after.phase is not Phase.OPEN and not calm:
                 watched.forget(now)
                 if isinstance(watched, PlaceWatch) and before.phase is Phase.OPEN:
                     for function in watched.functions.values():

@@ -92,7 +92,6 @@ class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
     hedges: int = 0
     rehearsals: int = 0
     probes: int = 0
-    retries_refused: int = 0
     parked: int = 0
     queued: int = 0
 

@@ -92,7 +92,6 @@ class Reporting:
             hedges=stats.hedges,
             rehearsals=stats.rehearsals,
             probes=stats.all_probes,
-            retries_refused=0,
             parked=stats.parked,
             queued=self._queue.waiting(name),
         )

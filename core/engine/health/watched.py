@@ -93,6 +93,13 @@ class Watched:
                 faults += sums[2]
         return (calls, failures, faults)
 
+    def recount(self, now: int) -> None:
+        """Count calls anew for the next stage of a ramp. Failures in a row go on: at a target that is called
+        rarely they may need more than one stage to add up.
+        """
+        self.window.forget(now)
+        self.overdue.forget(now)
+
     def forget(self, now: int) -> None:
         """Start to count anew: what is under way counts no longer, either."""
         self.forgotten = now
