@@ -40,23 +40,24 @@ async def test_in_an_outage_later_executions_do_not_call_the_provider_and_the_jo
 
 
 async def test_what_finds_no_room_at_the_fallback_goes_on_the_moment_there_is_some_oldest_first() -> None:
-    async with outage(replace(DEFAULTS, fallback_room=2)) as world:
+    async with outage(replace(DEFAULTS, fallback_room=2), EngineSettings(concurrency=12)) as world:
         await world.fail_until_open()
-        door = world.clouds["GCP"].gate = Door()
-        ids = await world.submitted(6, "b")
-        task = asyncio.create_task(world.engine().run())
-        await world.quiet()
-        assert world.calls("GCP") == 2
         now = world.clock.now_ms()
-        door.let_in(1)
-        await world.quiet()
-        assert world.calls("GCP") == 4, "its place, and the one more that it has shown to bear"
-        door.stay_open()
-        await world.quiet()
-        assert world.clock.now_ms() == now, "nobody waited for a timer"
-        assert await world.statuses() == {"COMPLETED": 12}
-        called = [sent.key.partition("/")[0] for sent in world.ledger]
-        assert called == ids
+        task = asyncio.create_task(world.engine().run())
+        for name in ("b", "c", "d"):
+            world.ledger.clear()
+            door = world.clouds["GCP"].gate = Door()
+            ids = await world.submitted(6, name)
+            await world.quiet()
+            assert world.calls("GCP") == 2
+            door.let_in(1)
+            await world.quiet()
+            assert world.calls("GCP") == 4, "its place, and the one more that it has shown to bear"
+            door.stay_open()
+            await world.quiet()
+            assert [sent.key.partition("/")[0] for sent in world.ledger] == ids
+        assert world.clock.now_ms() == now, "nobody waited for a timer, the last no more than the first"
+        assert await world.statuses() == {"COMPLETED": 24}
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
