@@ -85,6 +85,16 @@ async def test_a_ramp_that_meets_failures_opens_again() -> None:
         assert world.state(aws()) == "OPEN"
 
 
+async def test_a_dead_target_that_is_called_rarely_opens_again_though_it_fails_in_several_stages() -> None:
+    async with rig() as world:
+        await opened(world)
+        await world.until(lambda: world.state(aws()) == "RAMPING", 90, step=0.05)
+        for _ in range(5):
+            world.send(aws()).ended(REFUSED, 1)
+            await world.run(6)
+        assert world.state(aws()) in {"OPEN", "HALF_OPEN"}
+
+
 async def test_no_stage_of_a_ramp_passes_on_calls_that_nobody_answered() -> None:
     async with rig() as world:
         await opened(world)
