@@ -52,12 +52,10 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
     """An attempt at the visit's target, or at the first after it that may be called now."""
     if visit.wake_at is not None and visit.wake_at > at.now:
         return Plan()
-    if visit.deadline_at is not None and _since(visit, at.now) >= visit.deadline_at:
-        # It waited for room, and a call without time would only leave it in doubt.
-        cause = joined("the step's deadline passed before it could be called", *visit.reasons)
-        return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
+    too_late = visit.deadline_at is not None and _since(visit, at.now) >= visit.deadline_at
     practice = None if visit.attempts else rehearsal(step, at.health, at.entropy, visit.path)
-    if practice is None and not visit.target and visit.role != RETRY and at.health.is_plain(step.targets[0]):
+    plain = practice is None and not visit.target and visit.role != RETRY and not too_late
+    if plain and at.health.is_plain(step.targets[0]):
         # By far the most calls, and nothing is to be asked about them.
         return start(state, visit, step, 0, visit.role, visit.reasons, at)
     order = _order(visit, step, at.health)
@@ -68,6 +66,10 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
             return Plan(failure=Failure("Sidestep.NoUsableTarget", cause, step.id))
         case Full():
             return _wait(visit, step, choice.targets, choice.reasons, at)
+        case Chosen() if too_late:
+            # A call without time would only leave it in doubt.
+            cause = joined("the step's deadline passed while it waited for room", *choice.reasons)
+            return Plan(failure=Failure("Sidestep.DeadlineExceeded", cause, step.id))
         case Chosen():
             pass
     if practice is not None or choice.target == visit.target:
