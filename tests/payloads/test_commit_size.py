@@ -2,7 +2,8 @@
 
 from typing import Any, cast
 
-from core.engine.driver import Driver, _Answer
+from core.engine.driver import Driver
+from core.engine.facts import Answer
 from core.engine.settings import EngineSettings
 from core.machine.events import AttemptSucceeded
 from core.ports.store import Claim
@@ -11,23 +12,25 @@ from core.testing.clock import ManualClock
 NOTHING = cast("Any", None)
 
 
-def answer(number: int, size: int) -> _Answer:
+def answer(number: int, size: int) -> Answer:
     fact = AttemptSucceeded(
         visit=f"v{number}", step_id="s", attempt=1, output=None, size=size, duration_ms=1.0
     )
-    return _Answer(fact, 0)
+    return Answer(fact, 0)
 
 
 async def taken(sizes: list[int], budget: int) -> list[int]:
     """How many answers each turn takes."""
     claim = Claim("x", 1, 10.0)
     settings = EngineSettings(data_budget=budget)
-    driver = Driver(claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings, NOTHING)
+    driver = Driver(
+        claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings, NOTHING, NOTHING
+    )
     for number, size in enumerate(sizes):
         driver._mailbox.put_nowait(answer(number, size))
     counts = []
     while not driver._mailbox.empty():
-        counts.append(len((await driver._await_news(None))[0]))
+        counts.append(len((await driver._await_news(None, ()))[0]))
     return counts
 
 
