@@ -91,6 +91,11 @@ class Driver:
         """Something is in the inbox, or the engine wants attention."""
         self._mailbox.put_nowait(_RING)
 
+    def look(self) -> None:
+        """A target stands worse: calls under way may be given up."""
+        if self._calls:
+            self._mailbox.put_nowait(_TICK)
+
     async def run(self) -> None:
         """Returns when the claim was released. Raises LeaseLost, and what is broken."""
         try:
@@ -115,8 +120,9 @@ class Driver:
             state, events, commands, wake_at, queued = self._step(state, facts, messages)
             idle = state.in_flight == 0
             if idle and queued:
-                # A turn may come at any moment, so it is kept in hand, unless too many are.
-                self._seated = self._waiting.enter()
+                # A turn may come at any moment, so it is kept in hand, unless too many are, or this worker is
+                # cut off: for another one there is no wait.
+                self._seated = not self._board.cut_off() and self._waiting.enter()
                 idle = not self._seated
                 if idle:
                     ask_again = self._waiting.ask_again_at(self._clock.now_ms())

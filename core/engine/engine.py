@@ -24,6 +24,11 @@ log = logging.getLogger("sidestep.engine")
 CLAIM_BATCH = 256
 """The most executions asked for at once, so that a backlog is shared and the loop stays responsive."""
 
+LEFT_TO_OTHERS = 5.0
+"""Seconds for which a worker that is cut off leaves all work to the others. What it claims after them needs
+no cloud, or waits: where every worker is cut off, cancels and timers must not wait with it.
+"""
+
 
 class Engine:
     """A worker. Any number of them may share a store; an execution has one owner at a time."""
@@ -49,7 +54,7 @@ class Engine:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
-        self._renewed_at = clock.monotonic()
+        self._renewed_at = self._left_at = clock.monotonic()
         self._complaints = Complaints(log, clock)
         # Half of them at most: the other half is for what can go on.
         self._waiting = WaitingRoom(self._settings.concurrency // 2)
@@ -64,6 +69,7 @@ class Engine:
         quiet = [
             self._store.doorbell.subscribe(Topic.WORK, self._ring_work),
             self._store.doorbell.subscribe(Topic.INBOX, self._ring_inbox),
+            self._board.watch(self._look),
         ]
         renewals = asyncio.create_task(self._renew_for_ever())
         try:
@@ -83,6 +89,10 @@ class Engine:
     def _ring_work(self, _execution_id: str) -> None:
         self._wake.set()
 
+    def _look(self) -> None:
+        for driver in self._drivers.values():
+            driver.look()
+
     def _ring_inbox(self, execution_id: str) -> None:
         driver = self._drivers.get(execution_id)
         if driver is not None:
@@ -94,6 +104,14 @@ class Engine:
         if self._clock.monotonic() - self._renewed_at > self._settings.lease / 2:
             # This process was stopped or starved: keep what is ours before it looks like nobody's.
             await self._renew()
+        if self._board.cut_off() and self._clock.monotonic() - self._left_at < LEFT_TO_OTHERS:
+            leave = self._board.queue((), self._wake.set)
+            try:
+                await self._wait_for_work(None)
+            finally:
+                leave()
+            return
+        self._left_at = self._clock.monotonic()
         room = min(CLAIM_BATCH, self._settings.concurrency - len(self._drivers))
         next_timer_ms = None
         if room > 0:

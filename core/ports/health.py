@@ -27,6 +27,12 @@ class HealthBoard(Protocol):
         """What is known now. Cheap: it is asked at every decision."""
         ...
 
+    def cut_off(self) -> bool:
+        """Whether this process is better without work: its calls fail at two providers at once, and other
+        replicas are there. What it waits for, it gives back. Cheap.
+        """
+        ...
+
     def decided(self, started: AttemptStarted) -> None:
         """An attempt was decided, and is about to be journaled: it takes its probe's permit, its room, its
         token of the retry or hedge budget, so that the next decision sees them gone. One that is not sent
@@ -46,8 +52,14 @@ class HealthBoard(Protocol):
         """Note that a step was parked after a call of this target; the journal has it already."""
         ...
 
+    def watch(self, ring: Callable[[], None]) -> Callable[[], None]:
+        """Ring whenever a target stands worse than before: calls of it that are under way may be given up.
+        Returns what ends that.
+        """
+        ...
+
     def queue(self, targets: tuple[Target, ...], ring: Callable[[], None]) -> Callable[[], None]:
-        """Ring once, when one of these targets may have room (or a new standing); oldest first. Returns what
-        ends the wait.
+        """Ring once, when one of these targets may have room (or a new standing), or `cut_off` has changed;
+        oldest first. Returns what ends the wait.
         """
         ...

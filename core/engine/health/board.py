@@ -127,6 +127,7 @@ class Board(HealthBoard):
             self._standings,
             self._queue,
             Asking(clock, settings, providers or {}, canaries or {}, lambda name: stats[name].probe()),
+            self._isolation,
         )
         for target in (canaries or {}).values():
             self._register.place(place_of(target), clock.now_ms())
@@ -186,6 +187,10 @@ class Board(HealthBoard):
         """As the port says."""
         return self._standings.view()
 
+    def cut_off(self) -> bool:
+        """As the port says."""
+        return self._isolation.cut_off
+
     def decided(self, started: AttemptStarted) -> None:
         """As the port says."""
         if not started.role:
@@ -210,6 +215,11 @@ class Board(HealthBoard):
     def queue(self, targets: tuple[Target, ...], ring: Callable[[], None]) -> Callable[[], None]:
         """As the port says."""
         return self._queue.wait(targets, ring, self._time.now_ms)
+
+    def watch(self, ring: Callable[[], None]) -> Callable[[], None]:
+        """As the port says."""
+        self._judge.watchers[ring] = None
+        return lambda: self._judge.watchers.pop(ring, None)
 
     @property
     def sidesteps(self) -> Mapping[tuple[str, str], int]:

@@ -4,6 +4,9 @@ Such a replica opens nothing and tells nothing of what it counts; targets of the
 are called throttled (fail static) where nothing else is left. A truly double outage looks the same from one
 replica and is handled the same.
 
+Where other replicas are heard, it is `cut_off`: they can do what this one cannot. So it takes no work, calls
+nothing at the providers that fail, and asks them itself, with probes, whether it is over.
+
 Two signs speak against it: a third provider that answers calls sent after the failures began (the way out is
 fine, so both are really down), and failures that only other replicas counted.
 """
@@ -17,15 +20,41 @@ from core.failover.settings import FailoverSettings
 AT_ONCE_MS = 2_000
 """An opening of one provider this short before the breach of a second one belongs to the same event."""
 
+ASK_MS = 1_000
+"""How often a replica that is cut off asks whether it is over."""
+
+RELAPSE_MS = 10_000
+"""A replica that is isolated again so soon after a probe said that it was over was told wrong: a front door
+may answer while calls vanish. Each time it then waits twice as long before it asks again,
+"""
+
+ASK_LONGEST_MS = 30_000
+"""but never longer than this: that calls work is only known once work is tried."""
+
 
 class Isolation:
-    """`since` is when it began (Unix epoch, milliseconds; None: it is not), `providers` those that fail."""
+    """`since` is when it began (Unix epoch, milliseconds; None: it is not), `providers` those that fail.
+
+    `others` says whether other replicas are heard, `ask_at` when to ask next whether it is over.
+    """
 
     def __init__(self, register: Register, settings: FailoverSettings) -> None:
         self._register = register
         self._settings = settings
         self.since: int | None = None
         self.providers: tuple[str, ...] = ()
+        self.others = False
+        self.ask_at = 0
+        self._pause = ASK_MS
+        self._mute = False
+        self._believed_at: int | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether work is better left to the other replicas: they are heard, and this one can find out by
+        itself when it is over.
+        """
+        return self.since is not None and self.others and not self._mute
 
     @property
     def told(self) -> str | None:
@@ -57,6 +86,10 @@ class Isolation:
         """It is cut off."""
         self.since = now
         self.providers = providers
+        self._mute = False
+        relapse = self._believed_at is not None and now - self._believed_at <= RELAPSE_MS
+        self._pause = min(ASK_LONGEST_MS, 2 * self._pause) if relapse else ASK_MS
+        self.ask_at = now + self._pause
 
     def add(self, provider: str) -> None:
         """Another provider fails as well."""
@@ -67,10 +100,21 @@ class Isolation:
         """A call that was sent then was answered by its place: whether that ends it."""
         return self.since is not None and sent_ms >= self.since
 
-    def end(self) -> None:
+    def asked(self, began: int, now: int, *, heard: bool) -> bool:
+        """A round of probes, asked of an isolation that `began` then, ended without an answer; `heard` says
+        whether it could be asked at all. True where calls must find out now, because probes cannot.
+        """
+        if self.since != began:
+            return False
+        self.ask_at = now + self._pause
+        self._mute = not heard
+        return self._mute
+
+    def end(self, now: int, *, by_probe: bool) -> None:
         """It is not cut off any more."""
         self.since = None
         self.providers = ()
+        self._believed_at = now if by_probe else None
 
     def _fails(self, place: PlaceWatch, now: int) -> bool:
         """Whether this replica's own calls fail there, as of now or of a moment ago.

@@ -78,6 +78,7 @@ class Judge:
         self.unsettled: dict[Watched, None] = {}
         self.doubtful: dict[PlaceWatch, None] = {}
         self.openings: Counter[str] = Counter()
+        self.watchers: dict[Callable[[], None], None] = {}
 
     def tick(self, now: int) -> None:
         """Judge what is unsettled."""
@@ -183,21 +184,22 @@ class Judge:
         if breaker != watched.breaker:
             self._turn(watched, breaker, now)
 
-    def answered(self, sent_ms: int, now: int) -> None:
-        """A place answered a call that was sent then."""
+    def answered(self, sent_ms: int, now: int, *, by_probe: bool = False) -> None:
+        """A place answered a call, or a probe, that was sent then."""
         if not self._isolation.over(sent_ms):
             return
-        self._isolation.end()
-        log.warning("calls are answered again: this replica is not cut off any more")
+        self._isolation.end(now, by_probe=by_probe)
+        why = f"{'probes' if by_probe else 'calls'} are answered again"
+        log.warning("%s: this replica is not cut off any more", why)
         for watched in self._register.every():
             watched.forget(now)
+        self.look_anew()
+        self._telling.noted(HealthEvent(at=now, kind="REPLICA_REJOINED", why=why, replica=self._replica))
+
+    def look_anew(self) -> None:
+        """Whether this replica is cut off has changed: new standings, and whoever waits asks again."""
         self._standings.all()
-        self._queue.better(lambda _: True)
-        self._telling.noted(
-            HealthEvent(
-                at=now, kind="REPLICA_REJOINED", why="calls are answered again", replica=self._replica
-            )
-        )
+        self._queue.all()
 
     def _isolate(self, providers: tuple[str, ...], now: int) -> None:
         """Take back what was opened a moment ago, and say that this replica is cut off."""
@@ -214,7 +216,7 @@ class Judge:
                 self.openings[provider] -= 1
                 self._turn(watched, before, now)
                 self._telling.taken_back(watched)
-        self._standings.all()
+        self.look_anew()
         self._telling.noted(HealthEvent(at=now, kind="REPLICA_ISOLATED", why=told, replica=self._replica))
 
     def _turn(self, watched: Watched, after: Breaker, now: int) -> None:
@@ -239,11 +241,18 @@ class Judge:
             self._standings.function(watched)
         else:
             self._standings.place(place)
+        if moved and after.phase is Phase.OPEN:
+            self.worse()
         if moved and after.phase is not Phase.OPEN:
             if isinstance(watched, FunctionWatch):
                 self._queue.better(watched.target.__eq__)
             else:
                 self._queue.better(lambda target: (target.provider, target.region) == watched.key)
+
+    def worse(self) -> None:
+        """Something stands worse: who watches looks after the calls under way."""
+        for ring in [*self.watchers]:
+            ring()
 
     def _doubt(self, place: PlaceWatch, counts: Counts) -> None:
         """Overdue calls of few functions: a probe that fails, too, would open the place."""

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from core.engine.health.asking import GRACE, Answer, Asking, verdict
+from core.engine.health.isolation import Isolation
 from core.engine.health.judge import Judge
 from core.engine.health.places import PlaceWatch
 from core.engine.health.queues import Queue
@@ -49,6 +50,7 @@ class Prober:
         standings: Standings,
         queue: Queue,
         asking: Asking,
+        isolation: Isolation,
     ) -> None:
         self._link = link
         self._replica = replica
@@ -59,6 +61,8 @@ class Prober:
         self._standings = standings
         self._queue = queue
         self._asking = asking
+        self._isolation = isolation
+        self._seeking = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def tick(self, now: int) -> None:
@@ -72,6 +76,9 @@ class Prober:
                 place.checked_at = now
                 self._start(self._look(place))
         self._judge.doubtful.clear()
+        if self._isolation.cut_off and not self._seeking and now >= self._isolation.ask_at:
+            self._seeking = True
+            self._start(self._seek())
 
     def look_at_idle(self, now: int) -> None:
         """Probe places without traffic. It opens nothing by itself."""
@@ -199,6 +206,34 @@ class Prober:
         else:
             place.probe_failed_at, place.probe_why = self._clock.now_ms(), answer.why
             self._judge.unsettled[place] = None
+
+    async def _seek(self) -> None:
+        """Ask all places at once whether this replica reaches them again; the first answer ends it.
+
+        No permit: the others reach them, and do not ask. Those that do not fail are asked, too: where one of
+        them answers, it is not this replica that is cut off.
+        """
+        try:
+            began = self._isolation.since
+            sent_ms = self._clock.now_ms()
+            places = list(self._register.places.values())
+            places.sort(key=lambda place: place.provider not in self._isolation.providers)
+            asked = [self._reaches(place, sent_ms) for place in places[:MOST_AT_ONCE]]
+            heard = await asyncio.gather(*asked)
+            if began is not None and self._isolation.asked(began, self._clock.now_ms(), heard=any(heard)):
+                log.warning("no probe can tell whether this replica is still cut off, so calls find out")
+                self._judge.look_anew()
+        finally:
+            self._seeking = False
+
+    async def _reaches(self, place: PlaceWatch, sent_ms: int) -> bool:
+        """Ask one place; False where it could not be asked."""
+        target = self._asking.target(place, place)
+        answer = None if target is None else await self._asking.ask(place, target)
+        if answer is not None and answer.ok:
+            place.probe_failed_at = None
+            self._judge.answered(sent_ms, self._clock.now_ms(), by_probe=True)
+        return answer is not None
 
     async def _permit(self, watched: Watched, seconds: float) -> bool:
         try:

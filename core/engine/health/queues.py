@@ -65,6 +65,10 @@ class Queue:
         if self._all:
             self._ring_all([one for one in self._all if any(map(concerned, one.targets))])
 
+    def all(self) -> None:
+        """Everything may stand otherwise now: ring all, whatever they wait for."""
+        self._ring_all([*self._all])
+
     def tick(self, now: float) -> None:
         """Ring whoever has waited long, and whoever began to wait just as room was freed."""
         missed, self._missed = self._missed, []

@@ -149,6 +149,7 @@ class Sharing:
         """Show what holds for a provider now."""
         self._standings.provider(provider)
         self._queue.better(lambda target: target.provider == provider)
+        self._judge.worse()
 
     def expire(self) -> None:
         """End what is over: here at once, durably with the next beat."""
@@ -181,6 +182,13 @@ class Sharing:
         for watched in self._with_others:
             watched.others = {}
         self._with_others.clear()
+        self._others(heard=False)
+
+    def _others(self, *, heard: bool) -> None:
+        if self._isolation.others != heard:
+            self._isolation.others = heard
+            if self._isolation.since is not None:
+                self._judge.look_anew()
 
     def _heard(self, news: News) -> None:
         try:
@@ -202,6 +210,7 @@ class Sharing:
     def _learn(self, beat: Beat) -> None:
         now = self._clock.now_ms()
         self.replicas = max(1, beat.replicas)
+        self._others(heard=self.replicas > 1)
         for watched in self._with_others:
             watched.others = {}
         self._with_others.clear()

@@ -127,7 +127,8 @@ class Standings:
         for name in PROVIDERS:
             said = self._said((name, None))
             if said is not None:
-                found[name] = Standing(state=said[0], why=said[1], share=0.0)
+                room = self._static_room(name, Standing().static_room)
+                found[name] = Standing(state=said[0], why=said[1], share=0.0, static_room=room)
         return found
 
     def of_place(self, place: PlaceWatch) -> Standing:
@@ -139,7 +140,7 @@ class Standings:
             share=part,
             probe=state == Phase.HALF_OPEN.value and place.probing.offered,
             room=self._settings.fallback_room,
-            static_room=self._settings.static_room,
+            static_room=self._static_room(place.provider, self._settings.static_room),
             retry=self._budgets.may_retry(place.provider),
         )
 
@@ -157,9 +158,14 @@ class Standings:
             p99_ms=function.p99_ms,
             overdue_ms=function.overdue_ms,
             room=function.room(),
-            static_room=function.static_room(),
+            static_room=self._static_room(place.provider, function.static_room()),
             retry=self._budgets.may_retry(place.provider),
         )
+
+    def _static_room(self, provider: str, room: int) -> int:
+        """None where other replicas can do better: no user's call is spent to find out what probes can."""
+        isolation = self._isolation
+        return 0 if isolation.cut_off and provider in isolation.providers else room
 
     def _state(self, place: PlaceWatch, function: FunctionWatch | None) -> tuple[str, str, float]:
         said = self._said(place.place)

@@ -244,6 +244,11 @@ class Rig:
             await self.step(step)
         raise AssertionError(f"not within {within} s")
 
+    def probes(self, outcome: Outcome) -> None:
+        """Answer probes so, at every cloud."""
+        for cloud in self.clouds.values():
+            cloud.outcome = outcome
+
     def standing(self, target: Target, board: Board | None = None) -> Standing:
         return (board or self.board).view().of(target)
 

@@ -99,6 +99,7 @@ async def test_replicas_that_take_turns_probe_no_more_often_than_one() -> None:
 async def test_one_replica_that_is_cut_off_opens_nothing_and_tells_nothing() -> None:
     async with rig(2) as world:
         cut_off, other = world.boards
+        world.probes(REFUSED)
         await world.run(3, lambda number: world.call((aws(), gcp())[number % 2], board=cut_off))
         await world.run(2, step=0.05)
         world.links[0].told.clear()
@@ -123,6 +124,7 @@ async def test_one_replica_that_is_cut_off_opens_nothing_and_tells_nothing() -> 
 
 async def test_what_was_opened_a_moment_before_the_second_provider_failed_is_taken_back() -> None:
     async with rig(2) as world:
+        world.probes(REFUSED)
         await world.run(1, lambda number: world.call((aws(), gcp())[number % 2]))
         await world.run(0.1)
         refuse(world)
