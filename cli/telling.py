@@ -42,6 +42,7 @@ _PHRASES: Final = {
     "interrupted": "interrupted, its server ended",
     "not-deployed": "not deployed there",
     "not-started": "came too late, was not started",
+    "overdue": "overdue, cut short",
     "provider-error": "provider error",
     "read-timeout": "timed out",
     "response-too-large": "answer too large",

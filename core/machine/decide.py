@@ -300,7 +300,7 @@ class _Run:
                 self.at = replace(self.at, health=left)
 
     def hedge(self, path: str) -> None:
-        """Look whether a call that is under way wants a second one beside it."""
+        """Look whether a call that is under way wants a second one beside it, or is to be cut short."""
         visit = self.state.visits[path]
         step = self.state.step_of(visit)
         if not isinstance(step, TaskStep) or visit.status == PARKED:
@@ -308,6 +308,19 @@ class _Run:
         seen = look(self.state, visit, step, self.at)
         if seen.plan is not None:
             self.follow(seen.plan)
+        elif seen.cut is not None:
+            attempt = visit.open[0]
+            self.emit(
+                ev.AttemptFailed(
+                    visit=path,
+                    step_id=step.id,
+                    attempt=attempt.number,
+                    outcome=seen.cut,
+                    duration_ms=self.now - attempt.at,
+                )
+            )
+            self.commands.append(Abort(path, attempt.number))
+            self.visit(path)
         elif seen.again is not None:
             self.looks.append(seen.again)
 

@@ -1,15 +1,21 @@
-"""A second call beside one that takes long: the first answer counts, the other is given up.
+"""What becomes of a call that takes long, where another target could answer.
 
-Only `pure` steps are hedged, once for each of the visit's calls, where the budget allows it: when the step
-asks for it (`hedge`) or its target is suspect, after the p95 of its function (Dean and Barroso, "The Tail at
-Scale", 2013); and where the target's breaker has opened since, as soon as the call is older than that.
+A `pure` step's call gets a second one beside it, a hedge: the first answer counts, the other is given up.
+Once for each of the visit's calls, where the budget allows it: when the step asks for it (`hedge`) or its
+target is suspect, after the p95 of its function (Dean and Barroso, "The Tail at Scale", 2013); and where the
+target's breaker has opened since, as soon as the call is older than that.
+
+An `idempotent` step's call is cut short where it is overdue and its target's breaker has opened since: what
+its time limit would say later is known by now. It counts as ambiguous, as it would then, and the step goes on
+at the next target. A step that would not go on there is left alone.
 """
 
 import msgspec
 
 from core.failover.breaker import Phase
 from core.failover.choosing import Chosen, choose, is_well, others
-from core.failover.health import Standing
+from core.failover.health import FORCED_OPEN, Standing
+from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.roles import HEDGE, PROBE, STATIC
 from core.graph.model import TaskStep
 from core.machine.state import State, Visit
@@ -20,35 +26,44 @@ LOOK_MS = 500
 
 
 class Look(msgspec.Struct, frozen=True):
-    """Hedge now by `plan`, or look again at `again` (Unix epoch, milliseconds; None: never)."""
+    """Hedge now by `plan`, or cut the call short with the outcome `cut`, or look again at `again` (Unix
+    epoch, milliseconds; None: not before something worse is known of its target).
+    """
 
     plan: Plan | None = None
+    cut: Outcome | None = None
     again: int | None = None
 
 
 def look(state: State, visit: Visit, step: TaskStep, at: Moment) -> Look:
-    """What becomes of a visit with one open attempt, which may be hedged."""
+    """What becomes of a visit with one open attempt, which may be hedged or cut short."""
     attempt = visit.open[0]
     order = others(step, visit.target, visit.tried)
     if not order or (visit.deadline_at is not None and visit.deadline_at <= at.now):
         return Look()
     standing = at.health.of(attempt.target)
     due = _due(step, standing, attempt.at)
-    waits = due is not None and due > at.now
-    again = due if waits else _next_look(standing, attempt.at, at.now)
-    if due is None or waits or not at.health.hedges:
+    if due is None or due > at.now:
+        return Look(again=due)
+    again = _next_look(standing, attempt.at, at.now)
+    if step.effects == "pure" and not at.health.hedges:
         return Look(again=again)
     choice = choose(step, order, at.health, at.entropy, f"{visit.path}#{visit.attempts}/hedge")
     if not isinstance(choice, Chosen) or choice.role in {STATIC, PROBE}:
         return Look(again=again)
     age = at.now - attempt.at
+    if step.effects != "pure":
+        return Look(cut=_overdue(age, standing))
     why = f"a hedge: attempt {attempt.number} at {attempt.target} has been under way for {age} ms"
     told = f"{why}; {standing.why}" if standing.why and not is_well(standing) else why
     return Look(start(state, visit, step, choice.target, HEDGE, (told, *choice.reasons), at))
 
 
 def _due(step: TaskStep, standing: Standing, since: int) -> int | None:
-    """When this attempt is to be hedged; None while nothing asks for that."""
+    """When something is to be done about this attempt; None while nothing asks for that."""
+    if step.effects != "pure":
+        open_ = standing.state in {Phase.OPEN.value, Phase.HALF_OPEN.value, FORCED_OPEN}
+        return since + int(standing.overdue_ms) if open_ and standing.overdue_ms is not None else None
     if is_well(standing) and standing.state != Phase.SUSPECT.value:
         if not step.hedge or standing.p95_ms is None:
             return None
@@ -56,7 +71,17 @@ def _due(step: TaskStep, standing: Standing, since: int) -> int | None:
     return since + (LOOK_MS if standing.p95_ms is None else max(1, int(standing.p95_ms)))
 
 
+def _overdue(age: int, standing: Standing) -> Outcome:
+    return Outcome(
+        executed=Executed.MAYBE,
+        scope=Scope.PROVIDER,
+        signal="overdue",
+        error="Sidestep.Timeout",
+        cause=f"no answer in {age} ms, which is overdue here, and {standing.why}; it may have run",
+    )
+
+
 def _next_look(standing: Standing, since: int, now: int) -> int:
-    """A breaker opens about when the call is overdue; it is looked for at every multiple of that."""
+    """Without budget, or with nowhere to go: at every multiple of the time after which it is overdue."""
     every = max(1, int(standing.overdue_ms or LOOK_MS))
     return since + every * ((max(0, now - since)) // every + 1)

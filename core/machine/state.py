@@ -107,7 +107,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
     `entered` counts visits by base path, `visits_total` all of them; `data_bytes` adds up the sizes of the
     outputs. `in_flight` and `parked` count open attempts and parked visits; `watched` holds the paths of
-    visits whose one open attempt may be hedged. `failure` is what ended the root
+    visits whose one open attempt may be hedged or cut short. `failure` is what ended the root
     scope, where something did, and `fallen` the root's visit that failed or was cancelled. `answered` holds
     the paths of ready visits that have their result. `held_at` is since when the time limit stands still,
     `redrives` how often it was run again after its end.

@@ -68,11 +68,17 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
 
 
 def _watched(state: State, visit: Visit, step: Step) -> Map[str, None]:
-    """The paths that may be hedged, after a change of this visit's open attempts."""
-    pure = isinstance(step, TaskStep) and step.effects == "pure" and len(step.targets) > 1
-    if pure and len(visit.open) == 1 and visit.open[0].role != HEDGE and visit.outcome is None:
+    """The paths whose call may be hedged or cut short, after a change of this visit's open attempts."""
+    if len(visit.open) == 1 and visit.outcome is None and _can_move(step) and visit.open[0].role != HEDGE:
         return state.watched.set(visit.path, None)
     return without(state.watched, visit.path)
+
+
+def _can_move(step: Step) -> bool:
+    """True where a call that takes long may be answered by another target in its stead."""
+    if not isinstance(step, TaskStep) or len(step.targets) == 1:
+        return False
+    return step.effects == "pure" or (step.effects == "idempotent" and step.on_ambiguous == "failover")
 
 
 def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:

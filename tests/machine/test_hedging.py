@@ -11,6 +11,7 @@ from tests.machine.helpers import AWS, AZURE, GCP, REFUSED, TIMED_OUT, Machine
 
 USUAL = Standing(p95_ms=40.0, p99_ms=80.0, overdue_ms=500.0)
 CALM = Health(places={("AWS", None): USUAL})
+GONE = Health(places={("AWS", None): replace(USUAL, state="OPEN", why="breaker AWS open (9 of 9)")})
 
 
 def task(*, hedge: bool = True, targets: int = 2) -> TaskStep:
@@ -100,17 +101,19 @@ def test_where_both_fail_and_none_is_left_the_step_fails() -> None:
     assert one.state.status == "FAILED"
 
 
-def test_without_a_wish_a_healthy_call_is_left_alone_but_looked_at_when_it_is_overdue() -> None:
+def test_without_a_wish_a_healthy_call_is_left_alone() -> None:
     one = machine(task(hedge=False))
-    assert one.wake_at == one.now + 500
-    one.sleep_until_wake()
+    assert one.wake_at is None
+    one.now += 9_000
+    one.decide()
     assert len(one.sent) == 1
-    assert one.wake_at == one.now + 500
 
 
 def test_a_call_that_hangs_at_a_target_that_has_opened_since_is_rescued() -> None:
     one = machine(task(hedge=False))
-    one.health = Health(places={("AWS", None): replace(USUAL, state="OPEN", why="breaker AWS open (9 of 9)")})
+    one.health = GONE
+    one.decide()
+    assert len(one.sent) == 1, "it is younger than p95"
     one.sleep_until_wake()
     assert started(one) == [("AWS", ""), ("GCP", "hedge")]
     assert "breaker AWS open (9 of 9)" in one.last().started.reasons[0]
@@ -154,11 +157,70 @@ def test_the_budget_bounds_hedges() -> None:
     assert one.wake_at is not None, "it is looked at again, when the budget may allow it"
 
 
-@pytest.mark.parametrize("effects", ["idempotent", "atMostOnce"])
-def test_only_pure_steps_are_ever_hedged(effects: str) -> None:
-    step = replace(task(), effects=effects, on_ambiguous="park" if effects == "atMostOnce" else "failover")
+ONCE = replace(task(hedge=False), effects="atMostOnce", on_ambiguous="park")
+AGAIN = replace(task(hedge=False), effects="idempotent")
+
+
+@pytest.mark.parametrize("step", [ONCE, AGAIN])
+def test_only_pure_steps_are_ever_hedged(step: TaskStep) -> None:
     one = machine(step, Health(places={("AWS", None): replace(USUAL, state="SUSPECT")}))
     assert one.wake_at is None
+    one.now += 9_000
+    one.decide()
+    assert len(one.sent) == 1
+
+
+def test_an_overdue_call_of_an_idempotent_step_is_cut_short_once_its_breaker_has_opened() -> None:
+    one = machine(AGAIN)
+    one.now += 300
+    one.health = GONE
+    one.decide()
+    assert len(one.sent) == 1, "it is not overdue yet"
+    one.sleep_until_wake()
+    assert one.aborted == [Abort("t", 1)]
+    assert one.kinds()[-3:] == ["ATTEMPT_FAILED", "FAILED_OVER", "ATTEMPT_STARTED"]
+    failed, hop = one.events[-3:-1]
+    assert isinstance(failed, ev.AttemptFailed)
+    assert (failed.outcome.signal, failed.outcome.ambiguous, failed.duration_ms) == ("overdue", True, 500)
+    assert isinstance(hop, ev.FailedOver)
+    assert "breaker AWS open (9 of 9)" in hop.reason
+    assert started(one) == [("AWS", ""), ("GCP", "sidestep")]
+    assert one.sent[0].started.key == one.sent[1].started.key
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ONCE,
+        replace(AGAIN, on_ambiguous="park"),
+        replace(AGAIN, on_ambiguous="fail"),
+        replace(AGAIN, targets=(AWS,)),
+    ],
+)
+def test_a_call_is_left_alone_that_would_not_go_on_elsewhere(step: TaskStep) -> None:
+    one = machine(step)
+    one.now += 9_000
+    one.health = GONE
+    one.decide()
+    assert not one.aborted
+    assert one.wake_at is None
+
+
+def test_a_call_is_not_cut_short_where_the_fallback_is_no_better() -> None:
+    one = machine(AGAIN)
+    one.now += 9_000
+    one.health = Health(places={**GONE.places, ("GCP", None): Standing(state="OPEN", why="open")})
+    one.decide()
+    assert not one.aborted
+    assert one.wake_at is not None, "the fallback may come back"
+
+
+def test_a_call_at_a_drained_target_may_end() -> None:
+    one = machine(AGAIN)
+    one.now += 9_000
+    one.health = Health(places={("AWS", None): replace(USUAL, state="DRAINED", why="planned")})
+    one.decide()
+    assert not one.aborted
 
 
 def test_a_new_owner_takes_both_as_interrupted_and_goes_on() -> None:

@@ -156,7 +156,7 @@ class Run:
         if decision.queued:
             event("something waits for room")
         started = [one for one in decision.events if isinstance(one, ev.AttemptStarted)]
-        dropped = [one for one in decision.events if isinstance(one, ev.AttemptAbandoned)]
+        dropped = [one for one in decision.events if isinstance(one, ev.AttemptAbandoned | ev.AttemptFailed)]
         sends = [one.started for one in decision.commands if isinstance(one, Send)]
         aborts = [one for one in decision.commands if isinstance(one, Abort)]
         assert sends == started, "what is sent is what the journal says"
@@ -208,8 +208,10 @@ class Run:
 
     def watched(self, visit: Visit) -> bool:
         step = self.workflow.steps[visit.step_id]
-        pure = isinstance(step, TaskStep) and step.effects == "pure" and len(step.targets) > 1
-        return pure and len(visit.open) == 1 and visit.open[0].role != "hedge" and visit.outcome is None
+        if not isinstance(step, TaskStep) or len(step.targets) == 1:
+            return False
+        moves = step.effects == "pure" or (step.effects == "idempotent" and step.on_ambiguous == "failover")
+        return moves and len(visit.open) == 1 and visit.open[0].role != "hedge" and visit.outcome is None
 
     def waits_for_room(self, path: str) -> bool:
         visit = self.state.visits[path]

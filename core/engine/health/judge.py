@@ -241,7 +241,7 @@ class Judge:
             self._standings.function(watched)
         else:
             self._standings.place(place)
-        if moved and after.phase is Phase.OPEN:
+        if moved and after.phase in {Phase.OPEN, Phase.SUSPECT}:
             self.worse()
         if moved and after.phase is not Phase.OPEN:
             if isinstance(watched, FunctionWatch):
