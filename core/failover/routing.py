@@ -15,6 +15,8 @@ the policy, and stands once, in `route`:
 4. When no target is left, the step's own `retries`, from its first usable target. A function's own error
    proves that the round is over, so the retry starts the next one, unless another attempt of the round may
    still have run; anything else stays in its round.
+5. Without those, where the provider was known to fail: another turn at all targets later on, until the
+   deadline. That an outage goes on is no news.
 
 Every answer carries its reason in words: it goes into the journal.
 """
@@ -22,7 +24,7 @@ Every answer carries its reason in words: it goes into the journal.
 import msgspec
 
 from core.failover.breaker import Phase
-from core.failover.choosing import Chosen, Full, Nowhere, choose, others
+from core.failover.choosing import Chosen, Full, Nowhere, choose, is_well, others
 from core.failover.entropy import uniform
 from core.failover.health import Health
 from core.failover.outcome import Executed, Outcome, Scope
@@ -33,6 +35,9 @@ from core.graph.model import ANY_ERROR, RetryPolicy, TaskStep
 RETRY_HERE_LOW_MS = 50
 RETRY_HERE_HIGH_MS = 1_000
 """A retry at the same provider waits 50 ms to 1 s, drawn uniformly (failover: "full jitter")."""
+
+TURN_LONGEST_MS = 30_000
+"""The longest pause between turns at targets that are known to fail; it begins at 1 s and doubles."""
 
 RETRY_AFTER_CAP_MS = 2_000
 """How long a provider's Retry-After is honoured where another target could answer instead."""
@@ -46,8 +51,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     `tried` are the targets that the visit has called since its last retry, `doubt` says that an attempt of
     this round may have run without our knowing, `interruptions` how many owners in a row ended with the
-    visit's attempt open. `deadline_at` and `now` are Unix epoch milliseconds; `label` names the visit for
-    draws.
+    visit's attempt open, `attempts` how many it has made. `deadline_at` and `now` are Unix epoch
+    milliseconds; `label` names the visit for draws.
     """
 
     target: int
@@ -60,6 +65,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     tried: tuple[int, ...] = ()
     doubt: bool = False
     interruptions: int = 0
+    attempts: int = 0
 
 
 class Sidestep(msgspec.Struct, frozen=True):
@@ -188,7 +194,8 @@ def _elsewhere(ask: _Ask, reason: str) -> Verdict:
         case Full():
             return Wait(choice.targets, joined(reason, *choice.reasons))
         case Nowhere():
-            return _once_more(ask) or _again(ask)
+            verdict = _once_more(ask) or _again(ask)
+            return (_another_turn(ask) or verdict) if isinstance(verdict, Fail) else verdict
 
 
 def _known(ask: _Ask) -> str:
@@ -207,6 +214,26 @@ def _once_more(ask: _Ask) -> Retry | None:
         return None
     reason = f"{_told(outcome)}; one more try, there is no other target"
     return Retry(at.target, delay, at.round, reason, role=RETRY)
+
+
+def _another_turn(ask: _Ask) -> Retry | None:
+    """A provider that was known to fail has failed, and no target is left: all of them again, in a while.
+
+    A step has until its deadline; that an outage goes on is no news, and must not end what it could outlast.
+    """
+    step, at, outcome = ask.step, ask.at, ask.outcome
+    count = len(step.targets)
+    # Of several that are equally bad, each has its turn.
+    in_turn = ((at.target + further) % count for further in range(1, count + 1))
+    first = next((one for one in in_turn if ask.health.refusal(step.targets[one]) is None), None)
+    if outcome.scope is not Scope.PROVIDER or is_well(ask.health.of(step.targets[at.target])):
+        return None
+    longest = min(TURN_LONGEST_MS, RETRY_HERE_HIGH_MS * 2 ** min(at.attempts // count, 10))
+    delay = RETRY_HERE_LOW_MS + int((longest - RETRY_HERE_LOW_MS) * uniform(ask.entropy, at.label))
+    if first is None or at.now + delay >= at.deadline_at:
+        return None
+    reason = f"{_told(outcome)}{_known(ask)}; there is no other target, and another turn is waited for"
+    return Retry(first, delay, at.round, reason, role=STATIC)
 
 
 def _soon_ms(at: Position, entropy: int) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from core.failover.choosing import Chosen, Full, Nowhere, choose, is_well, others, rehearsal
 from core.failover.health import Health
 from core.failover.outcome import Outcome
-from core.failover.roles import RETRY, SIDESTEP
+from core.failover.roles import RETRY, SIDESTEP, STATIC
 from core.failover.routing import Fail, Park, Position, Retry, Sidestep, Wait, route
 from core.failover.words import few, joined
 from core.graph.model import Effects, Json, Target, TaskStep
@@ -73,7 +73,7 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
         case Chosen():
             pass
     if practice is not None or choice.target == visit.target:
-        own = visit.role and choice.target == visit.target and choice.role in {"", SIDESTEP}
+        own = visit.role == RETRY and choice.target == visit.target and choice.role in {"", SIDESTEP}
         role = visit.role if own else choice.role
         return start(state, visit, step, choice.target, role, (*visit.reasons, *choice.reasons), at)
     hop = ev.FailedOver(
@@ -100,6 +100,7 @@ def next_attempt(state: State, visit: Visit, step: TaskStep, outcome: Outcome, a
         retries=visit.retries,
         doubt=visit.doubt,
         interruptions=visit.interruptions,
+        attempts=visit.attempts,
         deadline_at=deadline_at,
         now=now,
         label=_label(visit),
@@ -214,7 +215,8 @@ def _order(visit: Visit, step: TaskStep, health: Health) -> tuple[int, ...]:
     """The targets to ask. The engine's own retry goes last where many were scheduled while the budget still
     bore one: it takes from it only now.
     """
-    rest = others(step, visit.target, visit.tried)
+    # A turn of its own at targets that are known to fail begins anew.
+    rest = others(step, visit.target, () if visit.role == STATIC else visit.tried)
     spent = visit.role == RETRY and not health.of(step.targets[visit.target]).retry
     return (*rest, visit.target) if spent else (visit.target, *rest)
 

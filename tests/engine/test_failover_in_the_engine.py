@@ -9,7 +9,7 @@ from core.failover.settings import DEFAULTS
 from core.graph.model import Target
 from core.machine import events as ev
 from tests.engine.harness import audit, line
-from tests.engine.outage import Door, Slow, outage, throttles
+from tests.engine.outage import Door, Slow, outage, refuses, throttles
 
 QUICK = replace(
     DEFAULTS,
@@ -127,6 +127,28 @@ async def test_when_both_are_down_few_call_and_all_complete_once_one_is_back() -
         assert await world.statuses() == {"COMPLETED": 36}
         roles = {one.role for execution_id in ids for one in await world.attempts(execution_id)}
         assert "static" in roles
+
+
+async def test_an_outage_of_both_does_not_end_steps_whose_deadline_outlasts_it() -> None:
+    async with outage() as world:
+        await world.fail_until_open("AWS")
+        world.down("GCP")
+        for cloud in world.clouds.values():
+            cloud.gate = Slow(world.clock, 0.2)
+        ids = await world.submitted(20) + await world.submitted(20, "b", effects="atMostOnce")
+        over = world.later(15)
+
+        async def until() -> bool:
+            if over() and world.clouds["GCP"].answer is refuses:
+                assert (await world.statuses())["RUNNING"] == 40, "none was ended by the outage"
+                assert len(world.ledger) < 400, "fewer than one a second each"
+                world.up("GCP")
+            return await world.at_rest()
+
+        await world.run(until)
+        assert await world.statuses() == {"COMPLETED": 46}
+        for execution_id in ids:
+            audit(await world.journal(execution_id), world.ledger, {"b"})
 
 
 async def test_a_provider_that_is_well_again_is_probed_ramped_and_used() -> None:
