@@ -43,9 +43,12 @@ def look(state: State, visit: Visit, step: TaskStep, at: Moment) -> Look:
         return Look()
     standing = at.health.of(attempt.target)
     due = _due(step, standing, attempt.at)
-    if due is None or due > at.now:
-        return Look(again=due)
     again = _next_look(standing, attempt.at, at.now)
+    if due is None:
+        # One that asks for a hedge may know its function's ordinary times soon.
+        return Look(again=again if step.hedge else None)
+    if due > at.now:
+        return Look(again=due)
     if step.effects == "pure" and not at.health.hedges:
         return Look(again=again)
     choice = choose(step, order, at.health, at.entropy, f"{visit.path}#{visit.attempts}/hedge")
