@@ -54,7 +54,12 @@ class Isolation:
         """Whether work is better left to the other replicas: they are heard, and this one can find out by
         itself when it is over.
         """
-        return self.since is not None and self.others and not self._mute
+        return self.asking and not self._mute
+
+    @property
+    def asking(self) -> bool:
+        """Whether it has to find out by itself when it is over."""
+        return self.since is not None and self.others
 
     @property
     def told(self) -> str | None:
@@ -100,15 +105,18 @@ class Isolation:
         """A call that was sent then was answered by its place: whether that ends it."""
         return self.since is not None and sent_ms >= self.since
 
-    def asked(self, began: int, now: int, *, heard: bool) -> bool:
-        """A round of probes, asked of an isolation that `began` then, ended without an answer; `heard` says
-        whether it could be asked at all. True where calls must find out now, because probes cannot.
-        """
-        if self.since != began:
-            return False
+    def asks(self, now: int) -> None:
+        """A round of probes begins."""
         self.ask_at = now + self._pause
-        self._mute = not heard
-        return self._mute
+
+    def asked(self, began: int | None, providers: set[str]) -> bool:
+        """A round of probes ended, of an isolation that `began` then; these `providers` could be asked. Says
+        whether `cut_off` changes with that: where one that fails cannot be asked, calls have to find out.
+        """
+        if self.since is None or self.since != began:
+            return False
+        before, self._mute = self._mute, not providers.issuperset(self.providers)
+        return self._mute != before
 
     def end(self, now: int, *, by_probe: bool) -> None:
         """It is not cut off any more."""

@@ -62,7 +62,7 @@ class Prober:
         self._queue = queue
         self._asking = asking
         self._isolation = isolation
-        self._seeking = False
+        self._seeking: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def tick(self, now: int) -> None:
@@ -76,9 +76,11 @@ class Prober:
                 place.checked_at = now
                 self._start(self._look(place))
         self._judge.doubtful.clear()
-        if self._isolation.cut_off and not self._seeking and now >= self._isolation.ask_at:
-            self._seeking = True
-            self._start(self._seek())
+        isolation = self._isolation
+        if isolation.asking and self._seeking != isolation.since and now >= isolation.ask_at:
+            self._seeking = isolation.since
+            isolation.asks(now)
+            self._start(self._seek(self._seeking))
 
     def look_at_idle(self, now: int) -> None:
         """Probe places without traffic. It opens nothing by itself."""
@@ -207,33 +209,31 @@ class Prober:
             place.probe_failed_at, place.probe_why = self._clock.now_ms(), answer.why
             self._judge.unsettled[place] = None
 
-    async def _seek(self) -> None:
+    async def _seek(self, began: int | None) -> None:
         """Ask all places at once whether this replica reaches them again; the first answer ends it.
 
         No permit: the others reach them, and do not ask. Those that do not fail are asked, too: where one of
         them answers, it is not this replica that is cut off.
         """
         try:
-            began = self._isolation.since
             sent_ms = self._clock.now_ms()
             places = list(self._register.places.values())
             places.sort(key=lambda place: place.provider not in self._isolation.providers)
             asked = [self._reaches(place, sent_ms) for place in places[:MOST_AT_ONCE]]
-            heard = await asyncio.gather(*asked)
-            if began is not None and self._isolation.asked(began, self._clock.now_ms(), heard=any(heard)):
-                log.warning("no probe can tell whether this replica is still cut off, so calls find out")
+            if self._isolation.asked(began, {name for name in await asyncio.gather(*asked) if name}):
                 self._judge.look_anew()
         finally:
-            self._seeking = False
+            if self._seeking == began:
+                self._seeking = None
 
-    async def _reaches(self, place: PlaceWatch, sent_ms: int) -> bool:
-        """Ask one place; False where it could not be asked."""
+    async def _reaches(self, place: PlaceWatch, sent_ms: int) -> str | None:
+        """Ask one place; returns its provider, or None where it could not be asked."""
         target = self._asking.target(place, place)
         answer = None if target is None else await self._asking.ask(place, target)
         if answer is not None and answer.ok:
             place.probe_failed_at = None
             self._judge.answered(sent_ms, self._clock.now_ms(), by_probe=True)
-        return answer is not None
+        return None if answer is None else place.provider
 
     async def _permit(self, watched: Watched, seconds: float) -> bool:
         try:
