@@ -205,11 +205,12 @@ def _known(ask: _Ask) -> str:
 
 
 def _once_more(ask: _Ask) -> Retry | None:
-    """One more try where a provider took nothing and there is nowhere else to go."""
+    """One more try where a provider took nothing, to our surprise, and there is nowhere else to go."""
     at, outcome = ask.at, ask.outcome
     delay = _soon_ms(at, ask.entropy)
+    standing = ask.health.of(ask.step.targets[at.target])
     passing = outcome.executed is Executed.NO and outcome.scope is Scope.PROVIDER
-    allowed = ask.health.of(ask.step.targets[at.target]).retry
+    allowed = standing.retry and is_well(standing)
     if not passing or not allowed or at.tries_here > 1 or at.now + delay >= at.deadline_at:
         return None
     reason = f"{_told(outcome)}; one more try, there is no other target"

@@ -46,6 +46,7 @@ async def an_ambiguous_sidestep(world: Outage) -> list[str]:
 async def a_hedge(world: Outage) -> list[str]:
     await world.submitted(60, effects="pure")
     await world.run(world.at_rest)
+    await world.run(lambda: world.board.view().of(Target("AWS", "a")).p95_ms)
     world.ledger.clear()
     world.clouds["AWS"].gate = Slow(world.clock, 3.0)
     world.clouds["GCP"].gate = Slow(world.clock, 1.0)

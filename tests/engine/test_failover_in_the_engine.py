@@ -188,8 +188,9 @@ async def test_the_engines_own_retries_are_bounded_and_then_it_goes_elsewhere_at
 async def test_a_hedged_call_completes_by_the_faster_and_the_slower_is_given_up() -> None:
     async with outage(replace(DEFAULTS, hedge_share=1.0)) as world:
         steps = {"effects": "pure", "hedge": True}
-        await world.submitted(250, **steps)
+        await world.submitted(60, **steps)
         await world.run(world.at_rest)
+        await world.run(lambda: world.board.view().of(Target("AWS", "a")).p95_ms)
         door = world.clouds["AWS"].gate = Door()
         slow = await world.submit(line("a", **steps))
         await world.run(world.at_rest)

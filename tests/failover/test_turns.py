@@ -64,6 +64,15 @@ def test_it_fails_where_no_turn_fits_its_deadline() -> None:
     assert isinstance(route(STEP, at(0, deadline_at=20), REFUSED, DOWN, 1), Fail)
 
 
+def test_what_is_known_to_fail_is_not_tried_twice_in_a_turn() -> None:
+    verdict = route(STEP, at(0, tries_here=1), REFUSED, DOWN, 1)
+    assert isinstance(verdict, Retry)
+    assert verdict.target == 1
+    surprised = route(STEP, at(0, tries_here=1), REFUSED, Health(), 1)
+    assert isinstance(surprised, Retry)
+    assert (surprised.target, surprised.role) == (0, "retry")
+
+
 def test_it_fails_where_its_provider_was_not_known_to_fail() -> None:
     assert isinstance(route(STEP, at(0), REFUSED, Health(), 1), Fail)
 
