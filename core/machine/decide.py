@@ -161,17 +161,27 @@ class _Run:
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
                 self.visit(path)
-        while paths := self.undecided():
+        self.take_up()
+        if self.state.watched and not self.stopping:
+            for path in sorted(self.state.watched):
+                self.hedge(path)
+            # What was cut short goes on, wherever that leads.
+            self.take_up()
+        if not self.state.terminal:
+            self.finish()
+
+    def take_up(self) -> None:
+        """Take every ready visit as far as it goes now, and what follows from that."""
+        while not self.state.terminal:
+            paths = self.undecided()
+            if not paths:
+                return
             for path in paths:
                 if self.state.visits_total > self.state.visit_budget:
                     self.run_away()
                     return
                 if path in self.state.ready:
                     self.visit(path)
-        if self.state.watched and not self.stopping:
-            for path in sorted(self.state.watched):
-                self.hedge(path)
-        self.finish()
 
     def undecided(self) -> list[str]:
         """The ready visits but those that wait for room: they were asked, and will be when there is some."""
@@ -320,7 +330,6 @@ class _Run:
                 )
             )
             self.commands.append(Abort(path, attempt.number))
-            self.visit(path)
         elif seen.again is not None:
             self.looks.append(seen.again)
 
