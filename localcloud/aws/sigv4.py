@@ -156,7 +156,9 @@ def _check_signed_headers(call: Call, signed: tuple[str, ...]) -> None:
 
 def _canonical_request(call: Call, signed: tuple[str, ...], payload_hash: str) -> bytes:
     path = quote(call.path, safe="/~")
-    query = "&".join(sorted(part if "=" in part else f"{part}=" for part in call.query.split("&") if part))
+    # Sorted by name, then by value: "0=" comes before "00=", although "=" comes after "0".
+    pairs = sorted(part.partition("=")[::2] for part in call.query.split("&") if part)
+    query = "&".join(f"{name}={value}" for name, value in pairs)
     headers = "".join(f"{name}:{_SPACES.sub(' ', call.headers[name].strip())}\n" for name in signed)
     text = f"{call.method}\n{path}\n{query}\n{headers}\n{';'.join(signed)}\n{payload_hash}"
     return text.encode("utf-8", "surrogateescape")  # headers hold whatever bytes were sent
