@@ -57,7 +57,7 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
     plain = practice is None and not visit.target and visit.role != RETRY and not too_late
     if plain and at.health.is_plain(step.targets[0]):
         # By far the most calls, and nothing is to be asked about them.
-        return start(state, visit, step, 0, visit.role, visit.reasons, at)
+        return start(state, visit, step, 0, "", visit.reasons, at)
     order = _order(visit, step, at.health)
     choice = practice or choose(step, order, at.health, at.entropy, _label(visit))
     match choice:

@@ -128,3 +128,16 @@ def test_of_many_targets_that_are_passed_over_the_first_and_the_last_are_told() 
     assert sum(map(len, reasons)) < 2_000
     assert "AWS f0" in reasons[0]
     assert "AWS f499" in reasons[0]
+
+
+def test_a_turn_at_a_target_that_is_well_by_then_is_an_ordinary_call() -> None:
+    down = Standing(state="OPEN", why="it is OPEN", share=0.0)
+    machine = Machine(
+        TaskStep(id="t", targets=(AWS,), timeout_ms=100, deadline_ms=60_000),
+        health=Health(places={("AWS", None): down}),
+    )
+    assert machine.last().started.role == "static"
+    machine.answer(REFUSED)
+    machine.health = Health()
+    machine.sleep_until_wake()
+    assert (len(machine.sent), machine.last().started.role) == (2, "")
