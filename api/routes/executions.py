@@ -196,7 +196,8 @@ def _fingerprint(creation: Creation) -> str | None:
 async def read_workflow(runtime: Runtime, document: Json) -> Workflow:
     """Read a definition; a large one in a thread. Raises InvalidDefinition."""
     if is_big(document):
-        return await asyncio.to_thread(runtime.workflows.read, document)
+        known = runtime.workflows.known()
+        return await asyncio.to_thread(runtime.workflows.read, document, known)
     return runtime.workflows.read(document)
 
 

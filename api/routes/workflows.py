@@ -32,7 +32,7 @@ async def validate_workflow(request: Request) -> Response:
     workflows = runtime_of(request).workflows
     document = await read_json(request)
     if is_big(document):
-        problems = await asyncio.to_thread(workflows.validate, document)
+        problems = await asyncio.to_thread(workflows.validate, document, workflows.known())
     else:
         problems = workflows.validate(document)
     return answer(

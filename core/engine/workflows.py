@@ -30,18 +30,25 @@ class Workflows:
         self._board = board
         self._clock = clock
 
-    def read(self, document: object) -> Workflow:
-        """The workflow that a document describes and that can run here. Raises InvalidDefinition."""
+    def known(self) -> Health:
+        """What is known of the targets: what a thread needs that reads or validates a definition."""
+        return self._board.view()
+
+    def read(self, document: object, known: Health | None = None) -> Workflow:
+        """The workflow that a document describes and that can run here. Raises InvalidDefinition.
+
+        In a thread it needs what is `known`, since the board is for the event loop's alone.
+        """
         workflow = read_workflow(document)
-        self._refuse_unreachable(workflow)
+        self._refuse_unreachable(workflow, known)
         return workflow
 
-    def validate(self, document: object) -> tuple[Problem, ...]:
-        """Every problem and every hint; empty where all is well. Raises nothing."""
+    def validate(self, document: object, known: Health | None = None) -> tuple[Problem, ...]:
+        """Every problem and every hint; empty where all is well. Raises nothing. `known` is as for `read`."""
         problems = check(document)
         if any(problem.severity == "error" for problem in problems):
             return problems
-        return (*problems, *self._unreachable(read_workflow(document)))
+        return (*problems, *self._unreachable(read_workflow(document), known))
 
     async def register(self, document: object) -> WorkflowVersion:
         """Keep a definition under its id; the newest version's own content again is that version."""
@@ -70,14 +77,14 @@ class Workflows:
             if provider is not None:
                 await provider.prepare(tuple(dict.fromkeys(targets)))
 
-    def _refuse_unreachable(self, workflow: Workflow) -> None:
-        problems = tuple(one for one in self._unreachable(workflow) if one.severity == "error")
+    def _refuse_unreachable(self, workflow: Workflow, known: Health | None = None) -> None:
+        problems = tuple(one for one in self._unreachable(workflow, known) if one.severity == "error")
         if problems:
             raise InvalidDefinition(problems)
 
-    def _unreachable(self, workflow: Workflow) -> list[Problem]:
+    def _unreachable(self, workflow: Workflow, known: Health | None) -> list[Problem]:
         """Targets that can never be called from here, and steps that no configured provider can run."""
-        health = self._board.view()
+        health = self.known() if known is None else known
         problems = []
         for index, step in enumerate(workflow.steps.values()):
             if isinstance(step, TaskStep):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from adapters.clock import SystemClock
 from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
+from api.routes.executions import BIG_DEFINITION
 from api.runtime import Runtime
 from core.engine.health.board import Board
 from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.errors import ConfigurationError, StoreUnavailable
+from core.failover.health import Health
 from core.graph.model import PROVIDERS
 from core.ports.store import Claims, Created, NewExecution, Record, Store
 from tests.api.serving import HEADERS, Server, serving
@@ -212,3 +215,27 @@ async def test_the_input_of_a_refused_request_is_not_repeated_in_full() -> None:
         answer = await server.client.post("/executions", content=content, headers=HEADERS)
         assert answer.status_code == 400
         assert len(answer.content) < 2_000
+
+
+class OfTheLoop(Board):
+    """A health board that minds which thread asks it: it keeps no lock."""
+
+    asked: frozenset[int] = frozenset()
+
+    def view(self) -> Health:
+        self.asked |= {threading.get_ident()}
+        return super().view()
+
+
+@pytest.mark.parametrize("path", ["/executions", "/workflows/validate"])
+async def test_a_large_definition_is_read_in_a_thread_that_leaves_the_health_board_alone(path: str) -> None:
+    store, clock = Breaking(), SystemClock()
+    board = OfTheLoop({}, clock, LocalLink(store, clock))
+    runtime = Runtime(clock=clock, store=store, providers={}, board=board, settings=EngineSettings())
+    chain = [{"id": f"s{at}", "type": "PASS", "next": f"s{at + 1}"} for at in range(BIG_DEFINITION)]
+    steps = [*chain, {"id": f"s{BIG_DEFINITION}", "type": "SUCCEED"}]
+    large = {"id": "large", "startAt": "s0", "steps": steps}
+    async with serving(runtime=runtime) as server:
+        body = {"workflow": large} if path == "/executions" else large
+        assert (await server.client.post(path, json=body)).is_success
+        assert board.asked == {threading.get_ident()}
