@@ -43,6 +43,7 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
             settings=settings.failover.plain(),
             providers=providers,
             canaries=settings.providers.canaries(),
+            homes=settings.providers.homes(),
             replica=f"{role.value}-{secrets.token_hex(6)}",
             probing=role.works,
         ),

@@ -195,6 +195,11 @@ class ProvidersSection(Section):
             if section.canary is not None
         }
 
+    def homes(self) -> dict[str, str]:
+        """The regions in which functions run that name none, by provider, as far as they are known."""
+        aws, gcp = self.aws and self.aws.region, self.gcp and self.gcp.location
+        return {name: region for name, region in (("AWS", aws), ("GCP", gcp)) if region}
+
     def _sections(self) -> dict[str, ProviderSection]:
         sections = {"AWS": self.aws, "GCP": self.gcp, "AZURE": self.azure, "HTTP": self.http}
         return {name: section for name, section in sections.items() if section is not None}

@@ -57,8 +57,9 @@ class Board(HealthBoard):
     """Implements the health board port for one process (`replica` is its name among those of one store).
 
     `refused` says why a provider cannot be called at all; `canaries` are functions that are safe to run, by
-    provider. With `probing` False (a process that makes no calls) it probes nothing. `start` it on the event
-    loop whose calls it counts, `stop` it there; in between it never raises but where a method says so.
+    provider; `homes` the regions, by provider, in which functions run that name none. With `probing` False (a
+    process that makes no calls) it probes nothing. `start` it on the event loop whose calls it counts, `stop` it
+    there; in between it never raises but where a method says so.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Board(HealthBoard):
         settings: FailoverSettings = DEFAULTS,
         providers: Mapping[str, Provider] | None = None,
         canaries: Mapping[str, Target] | None = None,
+        homes: Mapping[str, str] | None = None,
         replica: str = "this",
         entropy: Callable[[], float] = random.random,
         probing: bool = True,
@@ -82,7 +84,7 @@ class Board(HealthBoard):
         self._probing = probing
         self._time = BoardTime(clock)
         self._register = Register(settings, most_functions)
-        self._overrides = Overrides()
+        self._overrides = Overrides(homes)
         self._budgets = Budgets(settings)
         self._queue = Queue()
         self._isolation = Isolation(self._register, settings)

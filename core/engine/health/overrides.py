@@ -1,5 +1,7 @@
 """What people said of providers, as long as it holds."""
 
+from collections.abc import Mapping
+
 from core.errors import InvalidInput
 from core.failover.health import OVERRIDES, Place
 from core.graph.model import PROVIDERS
@@ -27,9 +29,14 @@ def checked(override: Override) -> Override:
 
 
 class Overrides:
-    """The overrides that hold, by provider and region (None: every region)."""
+    """The overrides that hold, by provider and region (None: every region).
 
-    def __init__(self) -> None:
+    `homes` are the regions of the settings, by provider: what is said of such a region holds for targets that
+    name none as well, since that is where they run.
+    """
+
+    def __init__(self, homes: Mapping[str, str] | None = None) -> None:
+        self._homes = dict(homes or {})
         self._held: dict[Place, Override] = {}
         self._next = 0
 
@@ -64,7 +71,21 @@ class Overrides:
         """What holds for a place: what was said of its region goes before what was said of all."""
         if not self._held:
             return None
-        return self._held.get(place) or self._held.get((place[0], None))
+        provider, region = place
+        named = self._held.get((provider, region or self._homes.get(provider)))
+        return named or self.of_all(provider)
+
+    def of_all(self, provider: str) -> Override | None:
+        """What holds for all regions of a provider."""
+        return self._held.get((provider, None))
+
+    def places(self, override: Override) -> tuple[Place, ...]:
+        """The places that an override names: none where it is for all regions."""
+        provider, region = override.provider, override.region
+        if region is None:
+            return ()
+        home = ((provider, None),) if self._homes.get(provider) == region else ()
+        return (*home, (provider, region))
 
     def of_provider(self, provider: str) -> tuple[Override, ...]:
         """All that hold for regions of this provider, the one for all first."""

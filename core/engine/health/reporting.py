@@ -97,7 +97,7 @@ class Reporting:
         )
 
     def _state(self, name: str, places: list[PlaceWatch], now: int) -> tuple[str, str]:
-        override = self._overrides.of((name, None))
+        override = self._overrides.of_all(name)
         if override is not None:
             return override.state, override.reason
         told = [self._standings.of_place(place) for place in places]

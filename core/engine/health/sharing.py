@@ -139,9 +139,9 @@ class Sharing:
         # What the link leaves out because its time is over would else end without a word.
         self.expire()
         for one in overrides:
-            if one.region is not None:
-                # What is said of one region is shown although nothing was called there yet.
-                self._register.place((one.provider, one.region), now)
+            for place in self._overrides.places(one):
+                # What is said of one region is shown, and holds, although nothing was called there yet.
+                self._register.place(place, now)
         for provider in self._overrides.replace(overrides, now):
             self.override_changed(provider)
 

@@ -13,6 +13,7 @@ from core.failover.breaker import Breaker, Phase, share
 from core.failover.health import Health, Place, Standing
 from core.failover.settings import FailoverSettings
 from core.graph.model import PROVIDERS, Target
+from core.ports.link import Override
 
 if TYPE_CHECKING:
     from core.engine.health.budgets import Budgets
@@ -125,7 +126,7 @@ class Standings:
         """How places stand of which nothing is known; those that stand well are left out."""
         found: dict[str, Standing] = {}
         for name in PROVIDERS:
-            said = self._said((name, None))
+            said = self._said((name, None), self._overrides.of_all(name))
             if said is not None:
                 room = self._static_room(name, Standing().static_room)
                 found[name] = Standing(state=said[0], why=said[1], share=0.0, static_room=room)
@@ -168,7 +169,7 @@ class Standings:
         return 0 if isolation.cut_off and provider in isolation.providers else room
 
     def _state(self, place: PlaceWatch, function: FunctionWatch | None) -> tuple[str, str, float]:
-        said = self._said(place.place)
+        said = self._said(place.place, self._overrides.of(place.place))
         if said is not None:
             return *said, 1.0
         at, own = place.breaker, Breaker() if function is None else function.breaker
@@ -179,9 +180,8 @@ class Standings:
             return at.phase.value, "", part
         return at.phase.value, f"{_name(place.place)} is {_told(at)}", part
 
-    def _said(self, place: Place) -> tuple[str, str] | None:
+    def _said(self, place: Place, override: Override | None) -> tuple[str, str] | None:
         """The state and why, where something goes before all breakers of a place."""
-        override = self._overrides.of(place)
         if override is not None:
             by = f" by {override.actor}" if override.actor else ""
             return override.state, f"{_name(place)} is {override.state}{by}: {override.reason}"

@@ -41,6 +41,10 @@ STEP = 0.01
 """Seconds by which the clock moves at once."""
 
 
+HOME = "eu-north-1"
+"""AWS's region of the settings."""
+
+
 def aws(name: str = "charge", region: str | None = None) -> Target:
     return Target("AWS", name, region)
 
@@ -161,6 +165,7 @@ class Rig:
             settings=self.settings,
             providers=self.clouds,
             canaries=self.canaries,
+            homes={"AWS": HOME},
             replica=replica,
             entropy=lambda: 0.5,
         )

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import InvalidInput, StoreUnavailable
 from core.failover.health import DRAINED, FORCED_CLOSED, FORCED_OPEN
-from tests.engine.health.rig import AWAY, REFUSED, Rig, aws, gcp, rig
+from tests.engine.health.rig import AWAY, HOME, REFUSED, Rig, aws, gcp, rig
 
 
 async def say(world: Rig, state: str = DRAINED, region: str | None = None, seconds: float = 60) -> None:
@@ -35,6 +35,23 @@ async def test_what_is_said_of_a_region_goes_before_what_is_said_of_all() -> Non
         assert world.state(aws(region="eu-west-1")) == FORCED_CLOSED
         assert world.state(aws(region="us-east-1")) == FORCED_OPEN
         assert [one.region for one in world.board.report().providers[0].overrides] == [None, "eu-west-1"]
+
+
+@pytest.mark.parametrize("called_before", [False, True])
+async def test_what_is_said_of_the_region_of_the_settings_holds_where_no_region_is_named(
+    called_before: bool,
+) -> None:
+    async with rig(2) as world:
+        if called_before:
+            world.send(aws(), board=world.boards[1])
+        await say(world, region=HOME)
+        for board in world.boards:
+            assert world.state(aws(), board) == world.state(aws(region=HOME), board) == DRAINED
+            assert world.state(aws(region="eu-west-1"), board) == "CLOSED"
+            assert world.state(gcp(), board) == "CLOSED"
+        assert await world.board.lift("AWS", region=HOME)
+        await world.settle()
+        assert {world.state(aws(), board) for board in world.boards} == {"CLOSED"}
 
 
 async def test_an_override_hides_the_breaker_which_goes_on_beneath_it() -> None:
