@@ -57,9 +57,9 @@ class Board(HealthBoard):
     """Implements the health board port for one process (`replica` is its name among those of one store).
 
     `refused` says why a provider cannot be called at all; `canaries` are functions that are safe to run, by
-    provider; `homes` the regions, by provider, in which functions run that name none. With `probing` False (a
-    process that makes no calls) it probes nothing. `start` it on the event loop whose calls it counts, `stop` it
-    there; in between it never raises but where a method says so.
+    provider; `homes` the regions, by provider, in which functions run that name none. With `probing` False
+    (a process that makes no calls) it probes nothing. `start` it on the event loop whose calls it counts,
+    `stop` it there; in between it never raises but where a method says so.
     """
 
     def __init__(
