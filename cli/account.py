@@ -102,8 +102,14 @@ def _told(call: Call) -> Text:
 
 
 def _remarks(visit: Mapping[str, Any]) -> list[Text]:
-    """What the attempts do not say: why it failed, that it was caught, what it waits for."""
+    """What the attempts do not say: who settled it, why it failed, that it was caught, what it waits for."""
     remarks = []
+    settled = visit.get("resolved")
+    if isinstance(settled, Mapping):
+        who = settled.get("actor") or "a person"
+        why = f" ({settled['reason']})" if settled.get("reason") else ""
+        said = f"settled by {who}: {settled.get('verdict')}{why}"
+        remarks.append(Text(telling.shorten(on_line(said), 300), "cyan"))
     if visit.get("error"):
         caught = " (caught)" if visit.get("caught") else ""
         cause = visit.get("cause")

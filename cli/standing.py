@@ -208,7 +208,8 @@ def _why(row: Json) -> str:
     if said or (row.get("why") and row.get("state") != "CLOSED"):
         breaker = "" if row.get("state") in _SAID else _reason(row)
         return "; ".join(telling.shorten(part, 200) for part in (breaker, *said) if part)
-    failed = next((seen for seen in _items(row, "recent") if not seen.get("ok")), None)
+    ends = (seen for seen in _items(row, "recent") if seen.get("signal") != "abandoned")
+    failed = next((seen for seen in ends if not seen.get("ok")), None)
     if failed is None:
         return ""
     where = telling.target(_member(failed, "target"))

@@ -125,9 +125,19 @@ def _ending(call: Json) -> Text:
             return Text(f"given up{f' ({why})' if why else ''}, {_PROOF['MAYBE']}", "yellow")
         case _:
             said = failure(call)
+            if call.get("signal") == "function-error":
+                return Text(_own_error(call, took), "red")
             if call.get("scope") == "function" and call.get("executed") == "YES":
                 return Text(f"{said} after {took}" if took else said, "red")
             return Text(f"{said} after {took}, {proof}" if took else f"{said}, {proof}", "yellow")
+
+
+def _own_error(call: Json, took: str) -> str:
+    """`failed after 0.03 s, ran: CardDeclined: no funds`: what the function said of itself stands last."""
+    error, cause = str(call.get("error") or ""), str(call.get("cause") or "")
+    when = f" after {took}" if took else ""
+    said = f"{error}: {cause}" if cause else error
+    return shorten(on_line(f"failed{when}, ran: {said}"))
 
 
 def failure(call: Json) -> str:

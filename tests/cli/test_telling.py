@@ -103,7 +103,7 @@ def test_an_attempt_says_where_it_went_what_happened_and_whether_it_may_have_run
                 "cause": "no funds",
                 "durationMs": 30,
             },
-            "failed, CardDeclined: no funds after 0.03 s",
+            "failed after 0.03 s, ran: CardDeclined: no funds",
         ),
         (
             {"status": "FAILED", "signal": "a-signal-of-the-future", "executed": "NO", "durationMs": 1},
@@ -221,7 +221,21 @@ def test_a_failed_execution_tells_its_error_and_a_parked_step_what_it_needs() ->
     told = "\n".join(line.plain for line in account(view))
     assert "CardDeclined: no funds (caught)" in told
     assert "needs a person: it may have run" in told
+    assert "a person" not in told.replace("needs a person", "")
     assert "error in step charge  CardDeclined: no funds" in told
+
+
+@pytest.mark.parametrize(
+    ("resolved", "said"),
+    [
+        ({"verdict": "retry"}, "settled by a person: retry"),
+        ({"verdict": "failed", "actor": "", "reason": "no\nlist"}, "settled by a person: failed (no list)"),
+        ({"verdict": "failover", "actor": "ada", "reason": "lost"}, "settled by ada: failover (lost)"),
+    ],
+)
+def test_that_a_person_settled_a_step_is_told(resolved: dict[str, str], said: str) -> None:
+    view = {**VIEW, "steps": [{**STEP, "resolved": {"at": "2025-11-21T01:02:03.000Z", **resolved}}]}
+    assert said in "\n".join(line.plain for line in account(view))
 
 
 def test_a_view_of_another_version_is_told_as_far_as_it_is_understood() -> None:

@@ -116,10 +116,12 @@ class Calls:
         board_ms = self._time.look()
         now = self._clock.now_ms()
         proof = against(outcome)
+        late = flight.function is not None and flight in flight.function.late
+        given_up = proof is Against.UNKNOWN and not late
         if proof is Against.PROVIDER and self._time.lost_ms - flight.lost_ms >= STALL_MS:
             proof = Against.UNKNOWN
         stats = self.stats[flight.target.provider]
-        stats.end(now, flight.target, outcome, duration_ms)
+        stats.end(now, flight.target, outcome, duration_ms, given_up=given_up)
         awake_ms = min(duration_ms, board_ms - flight.sent_board_ms)
         ran = proof is Against.NOBODY and outcome.executed is Executed.YES
         if ran:

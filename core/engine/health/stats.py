@@ -45,10 +45,12 @@ class Stats:
         """The prober asked it."""
         self.probes += 1
 
-    def end(self, at: int, target: Target, outcome: Outcome, duration_ms: float) -> None:
-        """A call ended."""
+    def end(
+        self, at: int, target: Target, outcome: Outcome, duration_ms: float, *, given_up: bool = False
+    ) -> None:
+        """A call ended. One that was `given_up` in time (a hedge lost its race) is no failure."""
         self.ended += 1
-        self.failed += not outcome.ok
+        self.failed += not outcome.ok and not given_up
         self.signals[outcome.signal] += 1
         if outcome.output is None:
             self._recent.append((at, target, outcome, duration_ms))

@@ -7,7 +7,7 @@ from core.engine.health.board import Board
 from core.engine.health.local_link import LocalLink
 from core.failover.outcome import succeeded
 from core.failover.settings import FailoverSettings
-from tests.engine.health.rig import REFUSED, WELL, aws, gcp, rig
+from tests.engine.health.rig import ABANDONED, REFUSED, WELL, aws, gcp, rig
 
 
 async def test_a_view_is_the_same_value_until_something_has_changed() -> None:
@@ -77,6 +77,17 @@ async def test_a_board_keeps_no_output_of_a_function() -> None:
         assert watch() is None
         recent = world.board.report().providers[0].recent
         assert (recent[0].ok, recent[0].target) == (True, aws())
+
+
+async def test_a_call_that_was_given_up_counts_as_failed_only_where_it_was_overdue() -> None:
+    async with rig() as world:
+        world.send(aws(), "hedge").ended(ABANDONED, 5)
+        report = world.board.report().providers[0]
+        assert (report.calls, report.failures, report.signals) == (1, 0, {"abandoned": 1})
+        stuck = world.send(aws())
+        await world.run(31)
+        stuck.ended(ABANDONED, 31_000)
+        assert world.board.report().providers[0].failures == 1
 
 
 async def test_counts_of_kinds_of_calls_are_told() -> None:
