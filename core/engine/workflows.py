@@ -106,7 +106,18 @@ class Workflows:
                     "Configure one of these providers, or name a function or a fallback that can be called.",
                 )
             ]
-        return [
+        unconfigured = [
+            Problem(
+                pointer,
+                "target-not-configured",
+                f"The target {target} of step '{step.id}' is passed over: {why}",
+                "Configure the provider here, or name a target at another one.",
+                "hint",
+            )
+            for target in step.targets
+            if (why := health.refusal(target)) is not None
+        ]
+        refused = [
             Problem(
                 pointer,
                 "target-refused",
@@ -117,6 +128,7 @@ class Workflows:
             for index, (target, why) in enumerate(zip(step.targets, why_not, strict=True))
             if why is not None and health.refusal(target) is None
         ]
+        return unconfigured + refused
 
     def _refusal(self, target: Target, health: Health) -> str | None:
         unconfigured = health.refusal(target)

@@ -224,6 +224,15 @@ async def test_definitions_that_no_configured_provider_can_run_are_refused_befor
     assert nowhere.value.problems[0].code == "no-usable-target"
 
 
+async def test_a_target_at_a_provider_that_is_not_configured_is_a_hint_that_names_it() -> None:
+    world = World(refused={"AZURE": "AZURE is not configured: set this."})
+    document = line("a", fallbacks=[{"provider": "AZURE"}])
+    (hint,) = (one for one in world.workflows.validate(document) if one.code == "target-not-configured")
+    assert (hint.severity, hint.pointer) == ("hint", "/steps/0")
+    assert "AZURE is not configured: set this." in hint.detail
+    await world.submit(document)
+
+
 async def test_a_primary_that_can_never_be_called_goes_to_its_fallback() -> None:
     world = World()
     document = line("a", functionId="foreign", fallbacks=[{"provider": "AZURE", "functionId": "a"}])
