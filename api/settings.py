@@ -305,13 +305,13 @@ class FailoverSection(Section):
             or ramp[-1] != 1
             or any(one >= other for one, other in pairwise(ramp))
         ):
-            raise ValueError("the shares of a ramp rise, up to 1, in 20 stages at most")
+            raise ValueError("the shares of a ramp must rise, the last must be 1, and there may be 20 at most")
         return ramp
 
     @model_validator(mode="after")
     def _agrees(self) -> "FailoverSection":
         if self.suspect > self.failing:
-            raise ValueError("suspect is not above failing")
+            raise ValueError("suspect must not be above failing")
         if self.open_seconds > self.open_longest_seconds:
             raise ValueError("open_seconds is not above open_longest_seconds")
         return self
