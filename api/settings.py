@@ -305,7 +305,7 @@ class FailoverSection(Section):
             or ramp[-1] != 1
             or any(one >= other for one, other in pairwise(ramp))
         ):
-            raise ValueError("the shares of a ramp must rise, the last must be 1, and there may be 20 at most")
+            raise ValueError("the shares of a ramp must rise up to 1, in 20 stages at most")
         return ramp
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ def test_the_policy_is_set_by_the_environment_over_the_file(tmp_path: Path) -> N
         ("RAMP", "[]", "rise"),
         ("WINDOW_SECONDS", "1", "greater than or equal to 2"),
         ("FAILING", "1.1", "less than or equal to 1"),
-        ("SUSPECT", "0.9", "suspect is not above failing"),
+        ("SUSPECT", "0.9", "suspect must not be above failing"),
         ("OPEN_SECONDS", "301", "open_seconds is not above open_longest_seconds"),
         ("OPEN_SECONDS", "nan", ""),
         ("FLAP_SECONDS", "1e9", "less than or equal to 3000"),
