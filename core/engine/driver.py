@@ -84,6 +84,7 @@ class Driver:
         self._rules = Rules(skew_ms=settings.skew_ms, data_budget=settings.data_budget)
         self._mailbox: asyncio.Queue[object] = asyncio.Queue()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._sent: dict[tuple[str, int], int] = {}
         self._commits = 0
         self._snapshot_at = 0
 
@@ -191,6 +192,7 @@ class Driver:
             self._board.view(),
             secrets.randbits(64),
             self._rules,
+            sent=self._sent,
             stopping=self.draining,
         )
         for command in decision.commands:
@@ -266,8 +268,10 @@ class Driver:
                 if self.claim.lease_until <= self._clock.monotonic():
                     raise LeaseLost(self.claim.execution_id)
                 key = (command.started.visit, command.started.attempt)
+                self._sent[key] = self._clock.now_ms()
                 self._calls[key] = asyncio.create_task(self._call(key, command))
             case Abort():
+                self._sent.pop((command.visit, command.attempt), None)
                 call = self._calls.pop((command.visit, command.attempt), None)
                 if call is not None:
                     call.cancel()
@@ -277,6 +281,7 @@ class Driver:
     async def _call(self, key: tuple[str, int], send: Send) -> None:
         fact = await self._attempts.send(self.claim.execution_id, send)
         self._calls.pop(key, None)
+        self._sent.pop(key, None)
         self._mailbox.put_nowait(Answer(fact, self._clock.now_ms()))
 
     async def _await_news(self, wake_at: int | None, queued: tuple[Target, ...]) -> tuple[list[Answer], bool]:

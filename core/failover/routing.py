@@ -26,7 +26,7 @@ import msgspec
 from core.failover.breaker import Phase
 from core.failover.choosing import Chosen, Full, Nowhere, choose, is_well, others
 from core.failover.entropy import uniform
-from core.failover.health import Health
+from core.failover.health import WELL, Health, place_of
 from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.roles import RETRY, STATIC
 from core.failover.words import cut, joined
@@ -41,6 +41,8 @@ TURN_LONGEST_MS = 30_000
 
 RETRY_AFTER_CAP_MS = 2_000
 """How long a provider's Retry-After is honoured where another target could answer instead."""
+
+_OUT = frozenset({Phase.OPEN.value, Phase.HALF_OPEN.value, Phase.RAMPING.value})
 
 INTERRUPTIONS = 10
 """After so many owners in a row that ended with a visit's attempt open, a person has to look."""
@@ -227,7 +229,7 @@ def _another_turn(ask: _Ask) -> Retry | None:
     # Of several that are equally bad, each has its turn.
     in_turn = ((at.target + further) % count for further in range(1, count + 1))
     first = next((one for one in in_turn if ask.health.refusal(step.targets[one]) is None), None)
-    if outcome.scope is not Scope.PROVIDER or is_well(ask.health.of(step.targets[at.target])):
+    if not _outage(ask):
         return None
     longest = min(TURN_LONGEST_MS, RETRY_HERE_HIGH_MS * 2 ** min(at.attempts // count, 10))
     delay = RETRY_HERE_LOW_MS + int((longest - RETRY_HERE_LOW_MS) * uniform(ask.entropy, at.label))
@@ -235,6 +237,20 @@ def _another_turn(ask: _Ask) -> Retry | None:
         return None
     reason = f"{_told(outcome)}{_known(ask)}; there is no other target, and another turn is waited for"
     return Retry(first, delay, at.round, reason, role=STATIC)
+
+
+def _outage(ask: _Ask) -> bool:
+    """True where the step failed because of an outage that was known: at the target that was called last, or
+    at another one whose whole provider is out, so that what the last one lacks (it is not deployed there, its
+    credentials are refused) is not what keeps the step from going on.
+    """
+    step, at, outcome = ask.step, ask.at, ask.outcome
+    if outcome.scope is Scope.PROVIDER and not is_well(ask.health.of(step.targets[at.target])):
+        return True
+    if outcome.own_error:
+        return False
+    places = (ask.health.places.get(place_of(target), WELL) for target in step.targets)
+    return any(place.state in _OUT for place in places)
 
 
 def _soon_ms(at: Position, entropy: int) -> int:

@@ -5,6 +5,7 @@ on until every visit waits for something: an attempt's answer, a time, or a pers
 perform, after the events are durable, is in `commands`.
 """
 
+from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
@@ -25,7 +26,7 @@ from core.graph.model import (
 )
 from core.machine import events as ev
 from core.machine.evolve import evolve
-from core.machine.hedging import look
+from core.machine.hedging import look, sent_at
 from core.machine.state import Failure, State, Visit
 from core.machine.tasks import Moment, Plan, Send, first_attempt, next_attempt, put_off
 from core.machine.transitions import PARKED, PAUSED, PENDING
@@ -79,14 +80,17 @@ def decide(
     entropy: int = 0,
     rules: Rules = DEFAULT_RULES,
     *,
+    sent: Mapping[tuple[str, int], int] | None = None,
     stopping: bool = False,
 ) -> Decision:
     """Everything that can be decided at the instant `now` (Unix epoch, milliseconds).
 
+    `sent` is when attempts under way were sent, by visit and number; without, when they were decided.
+
     A worker that is `stopping` sends nothing more: what it would send is put off for the next owner, who does
     not charge the step for the time between.
     """
-    run = _Run(state, now, health, entropy, rules, stopping=stopping)
+    run = _Run(state, Moment(now, health, entropy, rules.skew_ms, sent or {}), rules, stopping=stopping)
     run.go()
     return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at(), run.queues())
 
@@ -94,16 +98,12 @@ def decide(
 class _Run:
     """One call of `decide`: the state as it grows, and what was decided so far."""
 
-    def __init__(
-        self, state: State, now: int, health: Health, entropy: int, rules: Rules, *, stopping: bool
-    ) -> None:
+    def __init__(self, state: State, at: Moment, rules: Rules, *, stopping: bool) -> None:
         self.state = state
-        self.now = now
-        self.health = health
-        self.entropy = entropy
+        self.at = at
+        self.now = at.now
         self.rules = rules
         self.stopping = stopping
-        self.at = Moment(now, health, entropy, rules.skew_ms)
         self.queued: dict[str, tuple[Target, ...]] = {}
         self.looks: list[int] = []
         self.events: list[ev.AnyEvent] = []
@@ -326,7 +326,7 @@ class _Run:
                     step_id=step.id,
                     attempt=attempt.number,
                     outcome=seen.cut,
-                    duration_ms=self.now - attempt.at,
+                    duration_ms=self.now - sent_at(path, attempt, self.at),
                 )
             )
             self.commands.append(Abort(path, attempt.number))

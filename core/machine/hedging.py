@@ -18,7 +18,7 @@ from core.failover.health import FORCED_OPEN, Standing
 from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.roles import HEDGE, PROBE, STATIC
 from core.graph.model import TaskStep
-from core.machine.state import State, Visit
+from core.machine.state import OpenAttempt, State, Visit
 from core.machine.tasks import Moment, Plan, start
 
 LOOK_MS = 500
@@ -42,8 +42,9 @@ def look(state: State, visit: Visit, step: TaskStep, at: Moment) -> Look:
     if not order or (visit.deadline_at is not None and visit.deadline_at <= at.now):
         return Look()
     standing = at.health.of(attempt.target)
-    due = _due(step, standing, attempt.at)
-    again = _next_look(standing, attempt.at, at.now)
+    since = sent_at(visit.path, attempt, at)
+    due = _due(step, standing, since)
+    again = _next_look(standing, since, at.now)
     if due is None:
         # One that asks for a hedge may know its function's ordinary times soon.
         return Look(again=again if step.hedge else None)
@@ -54,12 +55,17 @@ def look(state: State, visit: Visit, step: TaskStep, at: Moment) -> Look:
     choice = choose(step, order, at.health, at.entropy, f"{visit.path}#{visit.attempts}/hedge")
     if not isinstance(choice, Chosen) or choice.role in {STATIC, PROBE}:
         return Look(again=again)
-    age = at.now - attempt.at
+    age = at.now - since
     if step.effects != "pure":
         return Look(cut=_overdue(age, standing))
     why = f"a hedge: attempt {attempt.number} at {attempt.target} has been under way for {age} ms"
     told = f"{why}; {standing.why}" if standing.why and not is_well(standing) else why
     return Look(start(state, visit, step, choice.target, HEDGE, (told, *choice.reasons), at))
+
+
+def sent_at(path: str, attempt: OpenAttempt, at: Moment) -> int:
+    """When an attempt was sent, as far as is known: it was decided before, and written down in between."""
+    return at.sent.get((path, attempt.number), attempt.at)
 
 
 def _due(step: TaskStep, standing: Standing, since: int) -> int | None:

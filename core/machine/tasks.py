@@ -40,12 +40,16 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """When and on what knowledge a decision is made: time (Unix epoch, milliseconds), health, chance."""
+    """When and on what knowledge a decision is made: time (Unix epoch, milliseconds), health, chance.
+
+    `sent` is when attempts under way were really sent, by visit and number: to write them down takes time.
+    """
 
     now: int
     health: Health
     entropy: int
     skew_ms: int
+    sent: Mapping[tuple[str, int], int] = {}
 
 
 def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Plan:

@@ -77,11 +77,6 @@ def test_it_fails_where_its_provider_was_not_known_to_fail() -> None:
     assert isinstance(route(STEP, at(0), REFUSED, Health(), 1), Fail)
 
 
-def test_only_a_providers_fault_is_waited_for() -> None:
-    for scope in (Scope.FUNCTION, Scope.CREDENTIALS, Scope.SATURATION):
-        assert isinstance(route(STEP, at(0), replace(REFUSED, scope=scope), DOWN, 1), Fail)
-
-
 def test_what_may_have_run_and_must_not_run_twice_is_parked_all_the_same() -> None:
     once = replace(STEP, effects="atMostOnce", on_ambiguous="park")
     assert isinstance(route(once, at(0), LOST, DOWN, 1), Park)
@@ -96,3 +91,22 @@ def test_the_steps_own_retries_come_first() -> None:
     verdict = route(own, at(0, retries=(1,)), REFUSED, DOWN, 1)
     assert isinstance(verdict, Retry)
     assert verdict.policy is None
+
+
+def test_what_the_last_target_lacks_ends_no_step_while_a_provider_is_out() -> None:
+    refused = Outcome(executed=Executed.NO, scope=Scope.CREDENTIALS, signal="credentials-refused", error="No")
+    gcp_answers = replace(DOWN, places={("AWS", None): OPEN})
+    assert isinstance(route(STEP, at(1), refused, gcp_answers, 1), Retry)
+    assert isinstance(route(STEP, at(1), refused, Health(), 1), Fail)
+
+
+def test_a_functions_own_breaker_is_no_outage() -> None:
+    missing = Outcome(executed=Executed.NO, scope=Scope.FUNCTION, signal="not-deployed", error="Missing")
+    own = Health(functions={AWS: OPEN, GCP: OPEN})
+    assert isinstance(route(STEP, at(1), missing, own, 1), Fail)
+
+
+def test_a_functions_own_error_is_waited_out_by_nobody() -> None:
+    raised = Outcome(executed=Executed.YES, scope=Scope.FUNCTION, signal="function-error", error="Bug")
+    moves = replace(STEP, failover_on_function_error=True)
+    assert isinstance(route(moves, at(1), raised, DOWN, 1), Fail)

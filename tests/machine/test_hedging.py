@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from core.failover.health import Health, Standing
 from core.graph.model import SucceedStep, TaskStep
 from core.machine import events as ev
-from core.machine.decide import Abort
+from core.machine.decide import Abort, decide
 from tests.machine.helpers import AWS, AZURE, GCP, REFUSED, TIMED_OUT, Machine
 
 USUAL = Standing(p95_ms=40.0, p99_ms=80.0, overdue_ms=500.0)
@@ -239,3 +239,12 @@ def test_a_cancel_gives_both_up() -> None:
     one.decide()
     assert {abort.attempt for abort in one.aborted} == {1, 2}
     assert one.state.status == "CANCELLED"
+
+
+def test_the_time_that_writing_it_down_took_is_not_the_calls() -> None:
+    one = machine()
+    sent = {("t", 1): one.now + 30}
+    at = one.now + 40
+    early = decide(one.state, at, CALM, sent=sent)
+    assert (early.commands, early.wake_at) == ((), at + 30)
+    assert decide(one.state, at + 30, CALM, sent=sent).commands

@@ -305,6 +305,7 @@ class Board(HealthBoard):
         self._calls.sweep(now)
         self._judge.sweep()
         self._standings.gone(self._register.sweep(now))
+        self._standings.gone_places(self._register.sweep_places(now))
         if self._probing:
             self._prober.look_at_idle(now)
         await self._sharing.beat()

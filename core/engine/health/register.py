@@ -17,6 +17,9 @@ MOST_FUNCTIONS = 10_000
 MOST_PLACES = 1_000
 """Places beyond these are not watched: their calls are made, and prove nothing."""
 
+FEW_PLACES = 50
+"""So many places are kept, with traffic or without: they are probed, so that it is known how they stand."""
+
 REMEMBERED_MS = 600_000
 """A function that was not called for so long, and has nothing against it, is forgotten."""
 
@@ -61,6 +64,23 @@ class Register:
     def of(self, watched: Watched) -> PlaceWatch:
         """The place of an entry, or itself."""
         return watched.place if isinstance(watched, FunctionWatch) else watched  # type: ignore[return-value]  # there are only these two kinds
+
+    def sweep_places(self, now: int) -> list[PlaceWatch]:
+        """Forget, and return, places of many that nothing has been heard of for long: definitions can name
+        regions that there are not.
+        """
+        if len(self.places) <= FEW_PLACES:
+            return []
+        gone = [
+            place
+            for place in self.places.values()
+            if now - place.called_at >= REMEMBERED_MS
+            and place.breaker.phase is Phase.CLOSED
+            and not (place.functions or place.breaker.times)
+        ]
+        for place in gone:
+            del self.places[place.place]
+        return gone
 
     def sweep(self, now: int) -> list[FunctionWatch]:
         """Forget, and return, functions that nothing has been heard of for long."""

@@ -88,6 +88,15 @@ class Standings:
             for function in [function for function in self._functions if function.target in targets]:
                 del self._functions[function]
 
+    def gone_places(self, places: Iterable[PlaceWatch]) -> None:
+        """These are forgotten."""
+        keys = {place.place for place in places}
+        if keys:
+            kept = {key: one for key, one in self._health.places.items() if key not in keys}
+            self._health = msgspec.structs.replace(self._health, places=kept)
+            for place in [place for place in self._places if place.place in keys]:
+                del self._places[place]
+
     def view(self) -> Health:
         """What is known now."""
         if self._dirty:

@@ -113,3 +113,13 @@ async def test_a_call_ends_once() -> None:
         flight.ended(REFUSED, 1)
         assert world.breaker(aws()).failures == 1
         assert world.board.report().providers[0].in_flight == 0
+
+
+async def test_regions_that_only_a_definition_ever_named_are_forgotten() -> None:
+    async with rig() as world:
+        for number in range(60):
+            world.send(aws("once", f"region-{number}")).ended(WELL, 5)
+        assert len(world.board.view().places) >= 60
+        await world.run(640, step=2.0)
+        assert len(world.board.view().places) < 10
+        assert world.state(aws("once", "region-1")) == "CLOSED"
