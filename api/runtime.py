@@ -114,6 +114,7 @@ class Runtime:
 
         Raises ConfigurationError, StoreInUse, StoreMismatch; what was opened is closed again then.
         """
+        self._name_missing_providers()
         async with contextlib.AsyncExitStack() as opening:
             opening.push_async_callback(self.store.close)
             try:
@@ -127,6 +128,14 @@ class Runtime:
                 opening.push_async_callback(_close, provider)
             self._opened = opening.pop_all()
         self._life = asyncio.create_task(self._live())
+
+    def _name_missing_providers(self) -> None:
+        """A definition that needs one of them is refused; who starts the process shall know before."""
+        missing = self.board.view().refused
+        if not self.providers:
+            log.warning("no provider is configured, so no task can run: %s", " ".join(missing.values()))
+        elif missing:
+            log.info("not configured: %s", " ".join(missing.values()))
 
     def begin_stop(self) -> None:
         """Claim nothing more, and end what waits. `stop` does the rest."""

@@ -135,3 +135,27 @@ async def test_a_call_under_way_is_finished_before_the_server_stops(tmp_path: Pa
         assert "ATTEMPT_INTERRUPTED" not in types
         assert again.functions.calls == []
     assert json.dumps(view["context"]) == '{"held": true}'
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "unsaid"),
+    [
+        ({}, "no provider is configured, so no task can run: AWS is not configured: set ", "\0"),
+        (
+            {"providers__aws__region": "eu-west-1"},
+            "not configured: GCP is not configured: set ",
+            "AWS is not",
+        ),
+    ],
+)
+async def test_who_starts_a_server_is_told_which_providers_are_not_configured(
+    tmp_path: Path, settings: dict[str, str], said: str, unsaid: str
+) -> None:
+    async with started(tmp_path, port=0, store="memory:", **settings) as process:
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            async for line in process.stderr:
+                if "configured" in line.decode():
+                    break
+        assert said in line.decode()
+        assert unsaid not in line.decode()
