@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from core.graph.model import Step
+from core.graph.model import Step, TaskStep
 from core.machine import events as ev
 from core.machine.journal import Envelope
 from core.machine.paths import base_path
@@ -48,7 +48,10 @@ class ResolvedView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StepView(msgspec.Struct, kw_only=True, rename="camel"):
-    """One visit of a step, or a step that was never reached (`visit` is None)."""
+    """One visit of a step, or a step that was never reached (`visit` is None).
+
+    Of a task, `fallbacks` counts the targets after its first, and `failover_on` is its `failoverOn`.
+    """
 
     step_id: str
     visit: str | None
@@ -63,6 +66,8 @@ class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     parked_because: str | None = None
     resolved: ResolvedView | None = None
     wake_at: str | None = None
+    fallbacks: int = 0
+    failover_on: list[str] = []
     attempts: list[AttemptView] = []
 
 
@@ -96,7 +101,11 @@ def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
 
 def _view(step: Step, visit: str | None, status: str) -> StepView:
     kind = str(step.__struct_config__.tag)
-    return StepView(step_id=step.id, visit=visit, type=kind, status=status, attempts=[])
+    seen = StepView(step_id=step.id, visit=visit, type=kind, status=status, attempts=[])
+    if isinstance(step, TaskStep):
+        seen.fallbacks = len(step.targets) - 1
+        seen.failover_on = ["functionError"] if step.failover_on_function_error else []
+    return seen
 
 
 def _begin(seen: StepView, event: ev.StepStarted, at: str) -> None:

@@ -65,6 +65,17 @@ async def test_metrics_count_sidesteps_by_both_providers(light: Server) -> None:
     assert 'sidestep_sidesteps_total{from="HTTP",to="HTTP"} 1\n' in page
 
 
+async def test_a_step_tells_how_many_fallbacks_it_has_and_whether_own_errors_go_there(light: Server) -> None:
+    step = light.functions.task("s0", "own-error")
+    step["fallbacks"] = [{"provider": "HTTP", "functionId": f"{light.functions.url}/done"}]
+    for changes, moves in (({}, []), ({"failoverOn": ["functionError"]}, ["functionError"])):
+        body = {"workflow": {"id": "flow", "startAt": "s0", "steps": [{**step, **changes}]}}
+        answer = await light.client.post("/executions", json=body, headers={"prefer": "wait=20"})
+        (seen,) = answer.json()["steps"]
+        assert (seen["fallbacks"], seen["failoverOn"]) == (1, moves)
+        assert len(seen["attempts"]) == 1 + len(moves)
+
+
 async def test_the_index_leads_to_what_there_is(light: Server) -> None:
     links = (await light.client.get("/")).json()["links"]
     for path in links.values():
