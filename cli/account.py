@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from shlex import quote
 from textwrap import wrap
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich.text import Text
 
@@ -12,6 +13,8 @@ from cli import reasons, telling
 from cli.output import on_line
 
 ARROW: Final = "  ->  "
+BESIDE: Final = "  with  "
+"""Before a hedge: it does not follow the call before it, both are under way."""
 MAX_JSON_LINES: Final = 40
 SHOWN_MS: Final = 50
 """A step without attempts (a wait, a parallel) tells how long it took from here on."""
@@ -51,6 +54,7 @@ def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
     visits: Sequence[Mapping[str, Any]] = view.get("steps") or ()
     names = [on_line(str(visit.get("visit") or visit.get("stepId"))) for visit in visits]
     column = min(40, max(map(len, names), default=0))
+    parked = sum(visit.get("status") == "PARKED" for visit in visits)
     lines: list[Text] = []
     for visit, name in zip(visits, names, strict=True):
         status = str(visit.get("status"))
@@ -59,44 +63,74 @@ def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
         )
         attempts = visit.get("attempts") or ()
         told = zip(attempts, reasons.remarks(attempts), strict=True)
-        calls = [(telling.attempt(call), remarks) for call, remarks in told]
+        calls = [Call(telling.attempt(call), remarks, _is_hedge(call)) for call, remarks in told]
+        if _stays(visit):
+            calls[-1].remarks.append("its own error: no failover")
         took = _between(visit.get("startedAt"), visit.get("endedAt"))
         if not calls and took is not None and took >= SHOWN_MS:
             lead.append(f"  {telling.duration(took)}")
         lines += _with_attempts(lead, calls, width)
-        lines += [Text(" " * (column + 4)).append_text(remark) for remark in _remarks(visit)]
+        below = _remarks(visit)
+        if visit.get("status") == "PARKED":
+            below.append(_settling(view.get("executionId"), visit.get("visit") if parked > 1 else None))
+        lines += [Text(" " * (column + 4)).append_text(remark) for remark in below]
     return lines
 
 
-Call = tuple[Text, list[str]]
-"""What an attempt did, and what its reasons say of breakers."""
+class Call(NamedTuple):
+    """What an attempt did, what its reasons say of breakers, and whether it went out beside another one."""
+
+    told: Text
+    remarks: list[str]
+    beside: bool
+
+
+def _is_hedge(call: Mapping[str, Any]) -> bool:
+    return call.get("role") == telling.HEDGE
+
+
+def _stays(visit: Mapping[str, Any]) -> bool:
+    """True where the newest attempt failed by the function's own error, for which no fallback is called."""
+    attempts: Sequence[Mapping[str, Any]] = visit.get("attempts") or []
+    own = bool(attempts) and attempts[-1].get("signal") == "function-error"
+    return own and bool(visit.get("fallbacks")) and "functionError" not in (visit.get("failoverOn") or ())
+
+
+def _settling(execution_id: object, path: object) -> Text:
+    """The command that settles a parked step; `path` names it where there are several."""
+    step = f" --step {quote(on_line(str(path)))}" if path else ""
+    command = f"sidestep resolve {quote(on_line(str(execution_id)))}{step} --as VERDICT"
+    return Text(f"settle it: {command} (completed, failed, retry or failover)", "magenta")
 
 
 def _with_attempts(lead: Text, calls: list[Call], width: int | None) -> list[Text]:
     """All on one line where that has room for them, else one a line, its remarks below it where need be."""
     if not calls:
         return [lead]
-    whole = lead.copy().append("  ").append_text(Text(ARROW).join(_told(call) for call in calls))
+    whole = lead.copy().append("  ")
+    for number, call in enumerate(calls):
+        whole.append((BESIDE if call.beside else ARROW) if number else "").append_text(_told(call))
     if width is None or whole.cell_len <= width:
         return [whole]
     margin = " " * (lead.cell_len + 2)
     lines = []
     for number, call in enumerate(calls):
-        before = Text(margin).append("-> ", "bold yellow") if number else lead.copy().append("  ")
+        join = ("with ", "cyan") if call.beside else ("-> ", "bold yellow")
+        before = Text(margin).append(*join) if number else lead.copy().append("  ")
         line = before.copy().append_text(_told(call))
         if line.cell_len <= width:
             lines.append(line)
             continue
-        lines.append(before.append_text(call[0]))
+        lines.append(before.append_text(call.told))
         inner = margin + "   "
         room = max(24, width - len(inner))
-        lines += [Text(inner).append(part, "dim") for said in call[1] for part in wrap(said, room)]
+        lines += [Text(inner).append(part, "dim") for said in call.remarks for part in wrap(said, room)]
     return lines
 
 
 def _told(call: Call) -> Text:
-    told = call[0].copy()
-    for remark in call[1]:
+    told = call.told.copy()
+    for remark in call.remarks:
         told.append(f"; {remark}", "dim")
     return told
 

@@ -12,7 +12,7 @@ ROLES: Final = {
     "retry": "retry",
     "hedge": "hedge",
     "probe": "probe",
-    "static": "static: every target is open",
+    "static": "static: no target is well",
     "rehearsal": "rehearsal",
 }
 """A sidestep is what an arrow shows already."""
@@ -29,9 +29,11 @@ _PHASES: Final = {
 }
 _SAID: Final = {"DRAINED": "drained", "FORCED_OPEN": "forced open", "FORCED_CLOSED": "forced closed"}
 _STATES: Final = "|".join((*_PHASES, *_SAID))
+_OWN_ERRORS: Final = "the step fails over on function errors"
 _WHO: Final = r"(?:AWS|GCP|AZURE|HTTP)\b[^;(]*?"
 _STANDS: Final = re.compile(rf"({_WHO}) is ({_STATES})\b(.*)")
-_BETWEEN: Final = re.compile(rf"; (?={_PASSED}|breaker |{_WHO} is (?:{_STATES})\b)")
+_BETWEEN: Final = re.compile(rf"; (?={_PASSED}|{_OWN_ERRORS}|breaker |{_WHO} is (?:{_STATES})\b)")
+_HEDGED: Final = re.compile(r"a hedge: attempt \d+ at .* has been under way for (\d{1,9}) ms")
 _UNTRIED: Final = frozenset({"static", "probe"})
 
 
@@ -43,9 +45,16 @@ def role(call: Json) -> str:
     return ROLES.get(named) or on_line(named)
 
 
+def hedged_after(call: Json) -> int | None:
+    """How many milliseconds the call beside it had been under way when a hedge went out, if that is told."""
+    told = (_HEDGED.match(reason) for reason in _texts(call.get("reasons")))
+    return next((int(found.group(1)) for found in told if found), None)
+
+
 def remarks(calls: Sequence[Json]) -> Iterator[list[str]]:
-    """For each attempt of a visit what its reasons tell of breakers, overrides and targets that were passed
-    over; each is told once. A breaker that is open where an attempt before was let through has opened.
+    """For each attempt of a visit what its reasons tell of breakers, overrides, targets that were passed
+    over, and own errors that a step fails over on; each is told once. A breaker that is open where an
+    attempt before was let through has opened.
     """
     said: set[str] = set()
     tried: list[str] = []
@@ -67,12 +76,12 @@ def _texts(reasons: Any) -> Iterable[str]:
 
 
 def _parts(reason: str) -> Iterator[str]:
-    """Those parts of a reason that are about breakers, overrides, or targets that could not be called."""
+    """Those parts of a reason that people are told."""
     for part in _BETWEEN.split(reason):
         if part.startswith(_PASSED):
             _, _, why = part.partition(": ")
             yield why if why.startswith("breaker ") or _STANDS.match(why) else part
-        elif part.startswith("breaker ") or _STANDS.match(part):
+        elif part == _OWN_ERRORS or part.startswith("breaker ") or _STANDS.match(part):
             yield part
 
 

@@ -51,11 +51,13 @@ _PHRASES: Final = {
     "throttled": "throttled",
     "tls-failure": "no TLS session",
     "tls-timeout": "no TLS session in time",
+    "token-unreachable": "token service not reached",
     "unmarked-500": "answered 500",
 }
 _PROOF: Final = {"NO": "did not run", "MAYBE": "may have run", "YES": "ran"}
 _STATUS: Final = re.compile(r"status (\d{3})\b")
 _ANSWERED: Final = re.compile(r"answered \d{3}")
+HEDGE: Final = "hedge"
 _MINUTE_MS: Final = 60_000
 _SLOW_MS: Final = 100
 _LONG_TEXT: Final = 160
@@ -79,17 +81,24 @@ def target(call: Json) -> str:
 
 def attempt(call: Json) -> Text:
     """One attempt: `#1 AWS eu-west-1 charge  timed out after 1.2 s, may have run`; `#2 GCP charge (hedge)  ok
-    0.04 s` where its role is no ordinary one.
+    0.04 s` where its role is no ordinary one, a hedge's with how long the call beside it had taken.
     """
     text = Text()
     text.append(f"#{call.get('attempt', '?')} ", "dim")
     text.append(target(call))
-    role = reasons.role(call)
-    if role:
-        text.append(f" ({role})", "cyan")
+    said = role(call)
+    if said:
+        text.append(f" ({said})", "cyan")
     text.append("  ")
     text.append_text(_ending(call))
     return text
+
+
+def role(call: Json) -> str:
+    """What kind of call it was: `retry`, `hedge after 0.04 s`; empty for the ordinary ones."""
+    named = reasons.role(call)
+    after = reasons.hedged_after(call) if named == HEDGE else None
+    return named if after is None else f"{named} after {duration(after)}"
 
 
 def brief(call: Json, *, proof: bool = False) -> Text:
@@ -151,6 +160,8 @@ def failure(call: Json) -> str:
     if signal.startswith("aws-") and signal.endswith("-exception"):
         name = "".join(part.capitalize() for part in signal.removeprefix("aws-").split("-"))
         return on_line(f"answered {status.group(1)} {name}" if status else name)
+    if signal == "tls-failure" and "certificate" in cause.lower():
+        return "bad certificate"
     said = _PHRASES.get(signal) or signal.replace("-", " ") or error or "failed"
     return on_line(said)
 
@@ -175,8 +186,7 @@ def _said(kind: str, details: Json) -> str:
         case "ATTEMPT_STARTED":
             given = details.get("reasons") or ()
             why = f"  ({on_line('; '.join(map(str, given)))})" if given else ""
-            role = reasons.role(details)
-            kind = f" ({role})" if role else ""
+            kind = f" ({reasons.role(details)})" if reasons.role(details) else ""
             return f"{number}{target(details.get('target') or {})}{kind}{shorten(why)}"
         case "ATTEMPT_SUCCEEDED":
             return f"{number}ok {duration(details.get('durationMs'))}"

@@ -193,12 +193,90 @@ def test_what_a_breaker_says_goes_below_an_attempt_that_has_no_room_for_it() -> 
         ("", "#2 GCP charge  ok 0.04 s"),
         ("sidestep", "#2 GCP charge  ok 0.04 s"),
         ("hedge", "#2 GCP charge (hedge)  ok 0.04 s"),
-        ("static", "#2 GCP charge (static: every target is open)  ok 0.04 s"),
+        ("static", "#2 GCP charge (static: no target is well)  ok 0.04 s"),
         ("of\nthe\x1bfuture", "#2 GCP charge (of the\ufffdfuture)  ok 0.04 s"),
     ],
 )
 def test_a_role_that_is_no_ordinary_one_is_told(role: str, said: str) -> None:
     assert telling.attempt({**ANSWERED, "role": role}).plain == said
+
+
+UNDER_WAY = "a hedge: attempt 1 at AWS eu-west-1 charge has been under way for 40 ms"
+HEDGED = {
+    **STEP,
+    "failedOver": False,
+    "attempts": [
+        {**ANSWERED, "attempt": 1, "provider": "AWS", "durationMs": 50.0},
+        {**ANSWERED, "role": "hedge", "reasons": [UNDER_WAY], "status": "ABANDONED", "executed": "MAYBE"},
+    ],
+}
+
+
+def test_a_hedge_stands_beside_the_call_that_it_is_for_and_says_when_it_went_out() -> None:
+    wide = [line.plain for line in account({**VIEW, "steps": [HEDGED]})]
+    hedge = "#2 GCP charge (hedge after 0.04 s)  given up, may have run"
+    assert f"  charge  COMPLETED  #1 AWS charge  ok 0.05 s  with  {hedge}" in wide
+    narrow = [line.plain for line in account({**VIEW, "steps": [HEDGED]}, width=88)]
+    assert f"                     with {hedge}" in narrow
+    assert not any("->" in line for line in (*wide, *narrow))
+
+
+OWN_ERROR = {
+    **TIMED_OUT,
+    "durationMs": 30,
+    "executed": "YES",
+    "scope": "function",
+    "signal": "function-error",
+    "error": "CardDeclined",
+    "cause": "no funds",
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"fallbacks": 1, "failoverOn": []}, True),
+        ({"fallbacks": 0, "failoverOn": []}, False),
+        ({"fallbacks": 1, "failoverOn": ["functionError"]}, False),
+        ({}, False),
+    ],
+)
+def test_an_own_error_that_keeps_a_step_from_its_fallbacks_says_so(
+    step: dict[str, object], told: bool
+) -> None:
+    view = {**VIEW, "steps": [{**STEP, "status": "FAILED", "attempts": [OWN_ERROR], **step}]}
+    line = next(line.plain for line in account(view) if "#1" in line.plain)
+    assert line.endswith("ran: CardDeclined: no funds" + ("; its own error: no failover" if told else ""))
+
+
+def test_a_step_that_fails_over_on_own_errors_says_that_it_did() -> None:
+    reason = "CardDeclined; the step fails over on function errors; AWS is SUSPECT (5 of 20)"
+    step = {**STEP, "fallbacks": 1, "attempts": [OWN_ERROR, {**ANSWERED, "reasons": [reason]}]}
+    line = next(line.plain for line in account({**VIEW, "steps": [step]}) if "#2" in line.plain)
+    assert line.endswith("ok 0.04 s; the step fails over on function errors; breaker AWS suspect (5 of 20)")
+
+
+def test_a_parked_step_names_the_command_that_settles_it_and_itself_where_there_are_several() -> None:
+    parked = {**STEP, "status": "PARKED", "parkedBecause": "it may have run"}
+    verdicts = "--as VERDICT (completed, failed, retry or failover)"
+    one = "\n".join(line.plain for line in account({**VIEW, "steps": [parked]}))
+    assert f"settle it: sidestep resolve x1 {verdicts}" in one
+    two = "\n".join(
+        line.plain for line in account({**VIEW, "steps": [parked, {**parked, "visit": "p[0]/ship it"}]})
+    )
+    assert f"sidestep resolve x1 --step charge {verdicts}" in two
+    assert f"sidestep resolve x1 --step 'p[0]/ship it' {verdicts}" in two
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("no TLS session: CERTIFICATE_VERIFY_FAILED: certificate has expired", "bad certificate"),
+        ("no TLS session: the other side hung up", "no TLS session"),
+    ],
+)
+def test_a_certificate_is_told_apart_from_other_ends_of_a_tls_session(cause: str, said: str) -> None:
+    assert telling.failure({"signal": "tls-failure", "cause": cause}) == said
 
 
 def test_an_account_begins_with_how_the_execution_stands() -> None:
