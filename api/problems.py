@@ -37,6 +37,10 @@ log = logging.getLogger("sidestep.api")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"retry-after": "1"}
+_STORE_AWAY = (
+    "The store is away for now, and whether it kept what was sent is not known. Send the request again; "
+    "with an Idempotency-Key, a repeated creation makes one execution."
+)
 RETRY_WHEN_FULL = {"retry-after": "10"}
 """Room is made by retention or by a person, neither of which is done in a second."""
 
@@ -178,10 +182,10 @@ def refusal_for(error: SidestepError) -> Refusal:
         case StoreFull():
             return _store_full()
         case StoreUnavailable():
-            return _store_away()
+            return store_away()
         case StoreError():
             log.error("the store refused: %s", error)
-            return _store_away()
+            return store_away()
         case _:
             return unexpected(error, "a request")
 
@@ -219,13 +223,13 @@ def _methods(request: Request) -> set[str]:
     return found
 
 
-def _store_away() -> Refusal:
+def store_away(detail: str = _STORE_AWAY) -> Refusal:
+    """The store does not answer; `detail` says what that means for the call."""
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "store-unavailable",
         "Store unavailable",
-        "The store is away for now, and whether it kept what was sent is not known. Send the request again; "
-        "with an Idempotency-Key, a repeated creation makes one execution.",
+        detail,
         headers=RETRY_AFTER,
     )
 

@@ -170,6 +170,7 @@ SCHEMAS: Final[Json] = {
             "actor": _STRING,
             "at": _INSTANT,
             "until": _INSTANT,
+            "note": {**_STRING, "description": "In an answer: what is odd about it. Often left out."},
         },
         tuple(_OVERRIDE_EXAMPLE),
     ),

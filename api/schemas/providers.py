@@ -57,15 +57,22 @@ def _asked(fields: Fields, now_ms: int) -> Asked | None:
     mend = f"Say what is asked: one of {', '.join(WAYS)}."
     way = fields.one_of("state", tuple(WAYS), "unknown-state", required=mend)
     reason = fields.text("reason", required="Say why; it is kept, and shown to others.", limit=MAX_REASON)
-    if reason is not None and not reason.strip():
-        fields.wrong("reason", "empty", "'reason' is blank.", "Say why.")
+    if reason is not None and not any(_is_visible(one) for one in reason):
+        fields.wrong("reason", "empty", "'reason' is blank.", "Say why, in characters that can be seen.")
     until_ms = _until(fields, now_ms)
     region = fields.text("region", limit=MAX_REGION)
+    if region is not None and not all(map(_is_visible, region)):
+        detail = f"'region' is {shown(region)}; no region has white space or control characters in its name."
+        fields.wrong("region", "invalid-region", detail, "Use the provider's name of it, such as eu-west-1.")
     actor = fields.text("actor", limit=MAX_ACTOR, empty=True) or ""
     fields.close()
     if way is None or reason is None or until_ms is None:
         return None
     return Asked(WAYS[way], reason.strip(), actor, until_ms, region)
+
+
+def _is_visible(character: str) -> bool:
+    return character.isprintable() and character != " "
 
 
 def _until(fields: Fields, now_ms: int) -> int | None:
@@ -195,6 +202,16 @@ def override(one: Override) -> dict[str, Any]:
         "at": instant(one.at),
         "until": instant(one.until),
     }
+
+
+def unheard_of(report: ProviderReport, region: str | None, home: str | None) -> str | None:
+    """A remark on a region that nothing was called in; None where it is known, or all of them are meant.
+
+    `home` is the region of the settings, where functions run that name none.
+    """
+    if region is None or region == home or any(place.region == region for place in report.places):
+        return None
+    return f"no call goes to region {region} so far"
 
 
 def event(numbered: NumberedEvent) -> dict[str, Any]:

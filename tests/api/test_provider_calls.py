@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from api.schemas.providers import unheard_of
+from core.engine.health.report import BreakerReport, PlaceReport, ProviderReport
 from tests.api.serving import Server, serving, store_url
 
 DRAIN = {"state": "drain", "reason": "maintenance", "actor": "ada", "forSeconds": 1800}
@@ -114,6 +116,48 @@ async def test_an_override_of_one_region_stands_beside_that_of_all_and_is_lifted
     assert [one["region"] for one in (await row(light, "AWS"))["overrides"]] == [None]
 
 
+async def test_an_override_of_a_region_that_nothing_was_called_in_is_kept_with_a_note(light: Server) -> None:
+    answer = await put(light, "/providers/AWS/override", region="mars-1")
+    assert answer.status_code == 200
+    assert answer.json()["note"] == "no call goes to region mars-1 so far"
+    assert [one["region"] for one in (await row(light, "AWS"))["overrides"]] == ["mars-1"]
+    assert "note" not in (await put(light, "/providers/AWS/override")).json()
+
+
+def test_a_region_of_the_settings_or_of_calls_needs_no_note() -> None:
+    breaker = BreakerReport(
+        state="CLOSED",
+        why="",
+        since_ms=0,
+        next_probe_ms=None,
+        ramp_ms=None,
+        share=1.0,
+        openings=0,
+        window_seconds=10,
+        calls=0,
+        failures=0,
+        overdue=0,
+    )
+    aws = ProviderReport(
+        name="AWS",
+        configured=True,
+        why_not=None,
+        state="CLOSED",
+        why="",
+        overrides=(),
+        places=(PlaceReport(region="eu-west-1", breaker=breaker, functions=()),),
+        in_flight=0,
+        calls=0,
+        failures=0,
+        signals={},
+        recent=(),
+    )
+    assert unheard_of(aws, "eu-west-1", None) is None
+    assert unheard_of(aws, "us-east-1", "us-east-1") is None
+    assert unheard_of(aws, None, "us-east-1") is None
+    assert unheard_of(aws, "mars-1", "us-east-1") == "no call goes to region mars-1 so far"
+
+
 async def test_an_override_ends_by_itself(light: Server) -> None:
     assert (await put(light, forSeconds=1)).status_code == 200
     async with asyncio.timeout(20):
@@ -161,6 +205,10 @@ async def test_every_mistake_of_an_override_is_listed_at_once(light: Server) -> 
         ({"reason": ...}, ("/reason", "missing-field")),
         ({"reason": ""}, ("/reason", "empty")),
         ({"reason": " \t"}, ("/reason", "empty")),
+        ({"reason": "\x00\x1b\u200b\u00a0"}, ("/reason", "empty")),
+        ({"region": " "}, ("/region", "invalid-region")),
+        ({"region": "eu-west-1\n"}, ("/region", "invalid-region")),
+        ({"region": "eu\x1b[31m"}, ("/region", "invalid-region")),
         ({"reason": None}, ("/reason", "wrong-type")),
         ({"reason": "x" * 1_001}, ("/reason", "too-long")),
         ({"actor": "x" * 129}, ("/actor", "too-long")),
@@ -314,7 +362,7 @@ async def test_openapi_has_every_call_about_providers_with_an_example_that_the_s
     schemas = document["components"]["schemas"]
     shown = await row(light)
     assert set(schemas["Provider"]["properties"]) == set(shown)
-    assert set(schemas["Override"]["properties"]) == {"provider", *shown["overrides"][0]}
+    assert set(schemas["Override"]["properties"]) == {"provider", "note", *shown["overrides"][0]}
     event = (await light.client.get("/providers/events")).json()["events"][0]
     assert set(schemas["ProviderEvent"]["properties"]) == set(event)
     example = paths["/providers/{provider_id}"]["get"]["responses"]["200"]["content"]["application/json"]

@@ -237,6 +237,31 @@ async def test_an_api_without_a_worker_is_ready_and_drives_nothing() -> None:
         await working
 
 
+@pytest.mark.parametrize("since_the_start", [True, False])
+async def test_what_is_asked_of_providers_while_the_store_is_away_speaks_of_no_executions(
+    since_the_start: bool,
+) -> None:
+    store = Remote(AWAY if since_the_start else None)
+    async with serving(runtime=runtime_on(store)) as server:
+        path, body = "/providers/AWS/override", {"state": "drain", "reason": "why", "forSeconds": 60}
+        if not since_the_start:
+            await until(lambda: server.client.put(path, json=body), 200)
+        store.error = AWAY
+        asked = [
+            ("PUT", "whether it kept the override is not known"),
+            ("DELETE", "whether the override is lifted is not known"),
+        ]
+        if since_the_start:  # one store's only process remembers its events
+            asked.append(("GET", "what happened is kept there"))
+        for method, said in asked:
+            where = "/providers/AWS/events" if method == "GET" else path
+            answer = await server.client.request(method, where, json=body if method == "PUT" else None)
+            assert answer.status_code == 503, method
+            assert answer.headers["retry-after"] == "1"
+            assert answer.json()["type"] == "urn:sidestep:problem:store-unavailable"
+            assert answer.json()["detail"].startswith(f"The store is away for now, and {said}.")
+
+
 async def test_a_worker_tells_of_its_health_and_takes_no_requests() -> None:
     store = Remote()
     async with serving(runtime=runtime_on(store, Role.WORKER)) as worker:

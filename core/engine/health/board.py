@@ -34,6 +34,7 @@ from core.engine.health.stats import Stats
 from core.engine.health.tallies import Tallies
 from core.engine.health.tasks import for_ever
 from core.engine.health.telling import Outbox
+from core.engine.telling import instant
 from core.failover.health import Health, place_of
 from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import Target
@@ -84,6 +85,7 @@ class Board(HealthBoard):
         self._probing = probing
         self._time = BoardTime(clock)
         self._register = Register(settings, most_functions)
+        self.homes: Mapping[str, str] = dict(homes or {})
         self._overrides = Overrides(homes)
         self._budgets = Budgets(settings)
         self._queue = Queue()
@@ -264,7 +266,8 @@ class Board(HealthBoard):
                 region=region,
             )
         )
-        event = self._said("OVERRIDE_SET", provider, region, f"{state}: {reason}", actor)
+        why = f"{state} until {instant(until_ms)}: {reason}"
+        event = self._said("OVERRIDE_SET", provider, region, why, actor)
         self._sharing.overridden(await self._link.put_override(said, event))
         return said
 

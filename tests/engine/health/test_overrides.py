@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.engine.telling import instant
 from core.errors import InvalidInput, StoreUnavailable
 from core.failover.health import DRAINED, FORCED_CLOSED, FORCED_OPEN
 from tests.engine.health.rig import AWAY, HOME, REFUSED, Rig, aws, gcp, rig
@@ -89,6 +90,14 @@ async def test_an_override_is_lifted_once() -> None:
             ("OVERRIDE_LIFTED", "bob"),
             ("OVERRIDE_SET", "ann"),
         ]
+
+
+async def test_the_event_of_an_override_says_until_when_it_holds() -> None:
+    async with rig() as world:
+        await say(world)
+        (said,) = world.board.report().providers[0].overrides
+        (event,) = await world.board.events(None, 10)
+        assert event.event.why == f"DRAINED until {instant(said.until)}: works"
 
 
 async def test_an_override_outlives_the_process() -> None:
