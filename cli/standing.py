@@ -112,12 +112,20 @@ def happened(rows: Iterable[Json]) -> list[Text]:
                 moment(row.get("at")),
                 str(row.get("kind")).replace("_", " ").lower(),
                 telling.target(row) or "-",
-                str(row.get("actor") or row.get("replica") or ""),
+                _whose(row),
                 telling.shorten(str(row.get("why") or ""), 200),
             )
             for row in rows
         ],
     )
+
+
+def _whose(row: Json) -> str:
+    """The person who said so, and of what no person says the replica that tells of it."""
+    if row.get("actor"):
+        return str(row["actor"])
+    said = str(row.get("kind")).startswith("OVERRIDE_")
+    return "-" if said else str(row.get("replica") or "-")
 
 
 def moment(at: object) -> str:

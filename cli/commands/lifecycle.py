@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.commands.providers import Actor, who
 from cli.options import DEFAULT_SERVER, AsJson, ExecutionId, Server
 
 Reason = Annotated[str, typer.Option(help="Kept in the history.")]
@@ -45,13 +46,14 @@ def resolve(
     error: Annotated[str | None, typer.Option(help="With failed: the error's name.")] = None,
     cause: Annotated[str | None, typer.Option(help="With failed: what happened.")] = None,
     reason: Reason = "",
+    actor: Actor = None,
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
     """Settle a parked step."""
     from cli.documents import read_value
 
-    given = {"step": step, "error": error, "cause": cause}
+    given = {"step": step, "error": error, "cause": cause, "actor": who(actor) or None}
     body: dict[str, Any] = {"as": verdict, "reason": reason}
     body |= {name: value for name, value in given.items() if value is not None}
     if output is not None:

@@ -84,7 +84,7 @@ def _command(name: str) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         from cli.client import Client
-        from cli.output import emit, say
+        from cli.output import complain, emit, on_line, say
         from cli.standing import overridden
 
         body = order(WAYS[name][0], for_, reason, region=region, actor=actor)
@@ -94,6 +94,8 @@ def _command(name: str) -> Callable[..., None]:
             emit(answer)
         else:
             say(overridden(provider.upper(), answer))
+            if answer.get("note"):
+                complain(f"Note: {on_line(str(answer['note']))}.")
 
     return override
 

@@ -1,3 +1,5 @@
+import getpass
+
 from tests.cli.running import EXAMPLES, Sidestep
 
 WAITS = {"id": "waits", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "seconds": 60}]}
@@ -33,6 +35,21 @@ def test_the_output_of_a_resolution_may_be_given_as_text(sidestep: Sidestep) -> 
     finally:
         assert sidestep("localcloud", "clear").code == 0
     assert sidestep("resolve", parked, "--as", "completed", "--output", "{").code == 2
-    assert sidestep("resolve", parked, "--as", "completed", "--output", '{"paid": "by wire"}').code == 0
+    told = sidestep("show", parked).out
+    assert f"settle it: sidestep resolve {parked} --as VERDICT (completed, failed, retry or failover)" in told
+    settle = ("resolve", parked, "--as", "completed", "--output", '{"paid": "by wire"}', "--reason", "asked")
+    assert sidestep(*settle, "--actor", "ada").code == 0
     assert sidestep("watch", parked).code == 0
     assert sidestep("show", parked, "--json").json()["output"]["paid"] == "by wire"
+    assert "settled by ada: completed (asked)" in sidestep("show", parked).out
+
+
+def test_a_resolution_is_in_the_name_of_the_user_who_is_logged_in(sidestep: Sidestep) -> None:
+    assert sidestep("localcloud", "outage", "AWS", "reply-lost", "--function", "charge-card").code == 0
+    try:
+        parked = sidestep("run", str(EXAMPLES / "payment.json"), "--wait", "--json").json()["executionId"]
+    finally:
+        assert sidestep("localcloud", "clear").code == 0
+    assert sidestep("resolve", parked, "--as", "failed").code == 0
+    sidestep("watch", parked)
+    assert f"settled by {getpass.getuser()}: failed" in sidestep("show", parked).out

@@ -50,6 +50,7 @@ def test_a_drained_provider_is_passed_over_and_everything_says_so(lifted: Sidest
     events = lifted("provider", "events", "AWS", "--limit", "2").out.splitlines()[1:]
     assert "override lifted  AWS    bo" in events[0]
     assert "override set     AWS    ada" in events[1]
+    assert "DRAINED until 20" in events[1]
 
 
 @pytest.mark.parametrize(("command", "state"), [("open", "FORCED_OPEN"), ("close", "FORCED_CLOSED")])
@@ -66,6 +67,7 @@ def test_one_region_is_overridden_and_lifted_apart(lifted: Sidestep) -> None:
     region = ("--region", "eu-west-1")
     done = lifted("provider", "drain", "AWS", "--for", "1h", "--reason", "r", *region)
     assert done.out.startswith("AWS eu-west-1 is drained until")
+    assert done.err == "Note: no call goes to region eu-west-1 so far.\n"
     refused = lifted("provider", "lift", "AWS")
     assert refused.code == 1
     assert "There is one for eu-west-1." in refused.err

@@ -150,6 +150,21 @@ def test_an_event_is_one_line() -> None:
     assert "replica isolated  -" in second
 
 
+@pytest.mark.parametrize(("actor", "said"), [("ada", "ada"), ("", "-")])
+def test_an_event_of_an_override_tells_the_person_and_no_replica(actor: str, said: str) -> None:
+    row = {
+        "at": "2026-01-02T12:00:01.250Z",
+        "kind": "OVERRIDE_SET",
+        "provider": "AWS",
+        "why": "DRAINED until then: why",
+        "actor": actor,
+        "replica": "api-1",
+    }
+    _, line = (line.plain.split() for line in happened([row]))
+    assert line[2:6] == ["override", "set", "AWS", said]
+    assert "api-1" not in line
+
+
 def test_a_replica_that_is_cut_off_or_alone_says_so() -> None:
     assert about_replica({"isolated": None, "alone": None}) == []
     isolated, alone = about_replica({"isolated": "AWS and GCP fail", "alone": "the store is away"})
