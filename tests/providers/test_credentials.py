@@ -250,16 +250,6 @@ async def test_a_gcp_token_that_is_refused_is_replaced_once(key: rsa.RSAPrivateK
         assert all(token not in repr(outcome) for outcome in outcomes)
 
 
-async def test_a_gcp_token_service_that_is_down_is_an_outcome(key: rsa.RSAPrivateKey, tmp_path: Path) -> None:
-    async with ProviderServer().running() as tokens, ProviderServer().running() as server:
-        tokens.behaviour = Exchange.until_gone
-        path = service_account(key, f"{tokens.url}/token", tmp_path)
-        async with opened(GcpProvider(GcpConfig(base_url=server.url, credentials_file=path))) as provider:
-            outcome = await provider.invoke(call_of(Target("GCP", "charge"), timeout_ms=200))
-        assert (outcome.executed, outcome.signal) == (Executed.NO, "credentials-missing")
-        assert server.connections == 0
-
-
 async def test_gcp_without_credentials_sends_no_token_to_a_base_url() -> None:
     async with ProviderServer().running() as server:
         async with opened(GcpProvider(GcpConfig(base_url=server.url))) as provider:

@@ -16,6 +16,7 @@ from adapters.providers.wire.fresh import Fresh
 from adapters.providers.wire.metadata import metadata_headers, plain_headers
 from adapters.providers.wire.origins import BadUrl, Location, parse_base
 from adapters.providers.wire.provider import Request, WireProvider
+from adapters.providers.wire.reach import Reach
 from adapters.providers.wire.reply import FIRST_SERVER_ERROR, Reply
 from adapters.providers.wire.resolver import Lookup, system_lookup
 from adapters.providers.wire.rows import first_match
@@ -52,6 +53,7 @@ class AzureProvider(WireProvider[_Route]):
         self._config = config
         self._clock = clock
         self._fresh: Fresh[str] | None = None
+        self._reach = Reach()
         try:
             self._base = parse_base(config.base_url) if config.base_url else None
             self._apps = {region: parse_base(url) for region, url in config.apps.items()}
@@ -76,7 +78,7 @@ class AzureProvider(WireProvider[_Route]):
         await super().open()
         if self._config.entra_scope is not None:
             self._fresh = Fresh(
-                EntraTokens(self._config.entra_scope, self._clock).fetch,
+                EntraTokens(self._config.entra_scope, self._reach, self._clock).fetch,
                 name="Entra token",
                 clock=self._clock,
             )
@@ -113,7 +115,10 @@ class AzureProvider(WireProvider[_Route]):
             secrets = (route.key,)
         if self._fresh is None:
             return Request(route.url, headers, secrets)
-        token = self._fresh.current or await self._fresh.get(call.timeout_ms / 1000)
+        seconds = call.timeout_ms / 1000
+        token = self._fresh.current or await self._fresh.get(seconds)
+        if token is None and self._reach.gone(seconds):
+            return outcomes.token_unreachable("AZURE: Entra, which issues the tokens, cannot be reached")
         if token is None:
             return outcomes.no_credentials("AZURE: no Entra token could be fetched")
         headers["Authorization"] = f"Bearer {token}"

@@ -212,7 +212,10 @@ class GcpProvider(WireProvider[_Route]):
         if self._tokens is None:
             return outcomes.closed()
         fresh = self._tokens.of(place.audience)
-        token = fresh.current or await fresh.get(call.timeout_ms / 1000)
+        seconds = call.timeout_ms / 1000
+        token = fresh.current or await fresh.get(seconds)
+        if token is None and self._tokens.reach.gone(seconds):
+            return outcomes.token_unreachable("GCP: the service that issues ID tokens cannot be reached")
         if token is None:
             return outcomes.no_credentials("GCP: no ID token could be fetched for this function")
         headers["Authorization"] = f"Bearer {token}"

@@ -5,15 +5,18 @@ import datetime as dt
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from adapters.providers.wire.fresh import Fetched, Fresh, ahead_of
+from adapters.providers.wire.reach import Reach
 from adapters.providers.wire.vendor import load
 
 MAX_AUDIENCES = 1_000
 FETCH_SECONDS = 5.0
 """How long one request to a token service may take."""
 _AT_ONCE = 8
+_METADATA: Final = "/computeMetadata/"
+"""In the path of every question to the metadata server: the machine's own, it says nothing of GCP."""
 
 
 class IdTokens:
@@ -25,6 +28,8 @@ class IdTokens:
         self._fresh: OrderedDict[str, Fresh[str]] = OrderedDict()
         self._retired: list[Fresh[str]] = []
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self.reach = Reach()
+        """Of the token service, one for all audiences: who waits for a turn learns from those before it."""
 
     def of(self, audience: str) -> Fresh[str]:
         """The token for `audience`; its first fetch starts with the first question."""
@@ -61,9 +66,21 @@ class IdTokens:
             else:
                 id_token = load("google.oauth2.id_token")
                 credentials = id_token.fetch_id_token_credentials(audience, request=request)
-            credentials.refresh(request)
+            credentials.refresh(self._noted(request))
         expires_at = credentials.expiry.replace(tzinfo=dt.UTC).timestamp()
         return Fetched(str(credentials.token), expires_at, ahead_of(expires_at, self._clock()))
+
+    def _noted(self, request: Any) -> Any:
+        """`request`, which tells `reach` of what it came to."""
+        unanswered = load("google.auth.exceptions").TransportError
+
+        def noted(url: str, **options: Any) -> Any:
+            if _METADATA in url:
+                return request(url, **options)
+            with self.reach.asking(unanswered):
+                return request(url, **options)
+
+        return noted
 
 
 def bounded_request(session: Any) -> Any:

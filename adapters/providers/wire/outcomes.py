@@ -82,6 +82,11 @@ def no_credentials(sentence: str, *, retry_here: bool = False) -> Outcome:
     )
 
 
+def token_unreachable(sentence: str) -> Outcome:
+    """The vendor's token service cannot be reached; nothing was sent to the function."""
+    return _unreached("token-unreachable", sentence)
+
+
 def closed() -> Outcome:
     """The provider is not open, or was closed while the call waited for a connection; nothing was sent."""
     return _unreached("provider-closed", "the provider's connections are closed in this process")
