@@ -11,7 +11,7 @@ from core.engine.health.places import PlaceWatch
 from core.engine.health.watched import Watched
 from core.failover.evidence import Against, against
 from core.failover.health import place_of
-from core.failover.outcome import Outcome
+from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.settings import FailoverSettings
 from core.graph.model import Target
 from core.machine.paths import traceparent
@@ -22,6 +22,9 @@ log = logging.getLogger("sidestep.health")
 
 GRACE = 1.0
 """Seconds after which a probe that ignores its time limit is given up."""
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings of the same canary."""
 
 CANARY = {"sidestep": "canary"}
 """What a canary function is called with."""
@@ -51,6 +54,7 @@ class Asking:
         self._providers = providers
         self._canaries = canaries
         self._probed = probed
+        self._warned: dict[str, float] = {}
 
     def target(self, watched: Watched, place: PlaceWatch) -> Target | None:
         """What is probed for a key; None where nothing is known of it."""
@@ -61,27 +65,68 @@ class Asking:
             return canary
         return place.last_target
 
+    def seconds(self, target: Target | None) -> float:
+        """How long `ask` takes at most: a canary may have to be followed by the cheapest call."""
+        one = self._settings.probe_timeout_ms / 1000 + GRACE
+        return 2 * one if target is not None and self._is_canary(target) else one
+
     async def ask(self, watched: Watched, target: Target) -> Answer | None:
-        """Probe; None where this process could not."""
+        """Probe; None where this process could not, or what it saw says nothing.
+
+        A canary that cannot be called as it is set (not deployed, refused credentials, misconfigured) says
+        nothing of its place: then the cheapest call decides, as where none is set.
+        """
+        canary = self._is_canary(target)
+        outcome = await self._outcome(target, canary=canary)
+        if outcome is None:
+            return None
+        proof = _proof(outcome)
+        if canary and proof is Against.FUNCTION and isinstance(watched, PlaceWatch):
+            self._warn(target, outcome)
+            if watched.last_target is None:
+                return None
+            canary = False
+            outcome = await self._outcome(watched.last_target, canary=False)
+            if outcome is None:
+                return None
+            proof = _proof(outcome)
+        ok = verdict(watched, proof)
+        return None if ok is None else Answer(ok=ok, why=outcome_told(outcome), real=canary)
+
+    async def _outcome(self, target: Target, *, canary: bool) -> Outcome | None:
+        """What one probe came to; None where none went out or its adapter raised."""
         provider = self._providers.get(target.provider)
         if provider is None:
             return None
         self._probed(target.provider)
         limit = self._settings.probe_timeout_ms
-        canary = target == self._canaries.get(target.provider)
         try:
             async with asyncio.timeout(limit / 1000 + GRACE):
                 if canary:
-                    outcome = await provider.invoke(self._canary(target, limit))
-                else:
-                    outcome = await provider.probe(target, limit)
+                    return await provider.invoke(self._canary(target, limit))
+                return await provider.probe(target, limit)
         except TimeoutError:
-            return Answer(ok=False, why="it did not answer", real=canary)
+            return _SILENT
         except Exception:
             log.exception("the %s adapter raised when it was asked to probe", target.provider)
             return None
-        ok = verdict(watched, Against.NOBODY if outcome.ok else against(outcome))
-        return None if ok is None else Answer(ok=ok, why=outcome_told(outcome), real=canary)
+
+    def _is_canary(self, target: Target) -> bool:
+        return target == self._canaries.get(target.provider)
+
+    def _warn(self, canary: Target, outcome: Outcome) -> None:
+        now = self._clock.monotonic()
+        warned = self._warned.get(canary.provider)
+        if warned is not None and now - warned < WARN_EVERY:
+            return
+        self._warned[canary.provider] = now
+        log.warning(
+            "%s: the canary function says nothing of its place (%s); the cheapest call decides instead. "
+            "Mend the function, or SIDESTEP_PROVIDERS__%s__CANARY.",
+            canary.provider,
+            outcome_told(outcome),
+            canary.provider,
+        )
 
     def _canary(self, target: Target, limit: int) -> Call:
         key = f"sidestep-canary/{secrets.token_hex(16)}"
@@ -94,6 +139,16 @@ class Asking:
             not_after_ms=self._clock.now_ms() + limit,
             traceparent=traceparent(key, key, 1),
         )
+
+
+_SILENT = Outcome(
+    executed=Executed.MAYBE, scope=Scope.PROVIDER, signal="read-timeout", error="it did not answer"
+)
+"""Of a probe that ignores its time limit."""
+
+
+def _proof(outcome: Outcome) -> Against:
+    return Against.NOBODY if outcome.ok else against(outcome)
 
 
 def verdict(watched: Watched, proof: Against) -> bool | None:

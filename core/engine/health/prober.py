@@ -1,10 +1,11 @@
 """Finds out whether what is half open is well again, so that no breaker stays open for want of calls.
 
 One probe at a time among all replicas (the link's permits). A function's probe is its provider's cheapest
-call of it; a place's is the canary function where one is configured there, else the cheapest call of a
-function that was called there. A canary really runs, so its success counts. The cheapest call proves less:
-where it succeeds, one real call may be the probe, and its outcome counts; only where none comes does the
-cheapest call's success count itself. An atMostOnce step is never the probe: routing sees to that.
+call of it; a place's is the canary function where one is configured there, else (or where the canary cannot
+be called as it is set, which says nothing of the place) the cheapest call of a function that was called
+there. A canary really runs, so its success counts. The cheapest call proves less: where it succeeds, one
+real call may be the probe, and its outcome counts; only where none comes does the cheapest call's success
+count itself. An atMostOnce step is never the probe: routing sees to that.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from core.engine.health.asking import GRACE, Answer, Asking, verdict
+from core.engine.health.asking import Answer, Asking, verdict
 from core.engine.health.isolation import Isolation
 from core.engine.health.judge import Judge
 from core.engine.health.places import PlaceWatch
@@ -147,10 +148,10 @@ class Prober:
         every = self._settings.probe_every_seconds
         began = self._clock.monotonic()
         try:
-            seconds = self._settings.probe_timeout_ms / 1000 + GRACE + 2 * every
-            if not await self._permit(watched, seconds):
+            target = self._asking.target(watched, self._register.of(watched))
+            if not await self._permit(watched, self._asking.seconds(target) + 2 * every):
                 return
-            await self._probe(watched, probing)
+            await self._probe(watched, probing, target)
             # The permit is kept for the pause, too: replicas that took turns would probe without one.
             await self._clock.sleep(every - (self._clock.monotonic() - began))
             await self._give_up(watched)
@@ -159,8 +160,7 @@ class Prober:
             pause = max(0.0, every - (self._clock.monotonic() - began))
             probing.next_at = self._clock.now_ms() + int(pause * 1000)
 
-    async def _probe(self, watched: Watched, probing: Probing) -> None:
-        target = self._asking.target(watched, self._register.of(watched))
+    async def _probe(self, watched: Watched, probing: Probing, target: Target | None) -> None:
         answer = None if target is None else await self._asking.ask(watched, target)
         if watched.probing is not probing or watched.breaker.phase is not Phase.HALF_OPEN:
             return
@@ -196,8 +196,7 @@ class Prober:
     async def _look(self, place: PlaceWatch) -> None:
         """One probe of a place that is not half open: whether it can be reached."""
         target = self._asking.target(place, place)
-        seconds = self._settings.probe_timeout_ms / 1000 + GRACE
-        if target is None or not await self._permit(place, seconds):
+        if target is None or not await self._permit(place, self._asking.seconds(target)):
             return
         answer = await self._asking.ask(place, target)
         await self._give_up(place)

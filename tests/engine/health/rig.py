@@ -59,6 +59,7 @@ class Cloud(Provider):
     def __init__(self, name: str, clock: ManualClock) -> None:
         self.name = name
         self.outcome = WELL
+        self.canary: Outcome | None = None
         self.takes = 0.0
         self.raises: Exception | None = None
         self.probed: list[tuple[float, Target]] = []
@@ -81,7 +82,8 @@ class Cloud(Provider):
 
     async def invoke(self, call: Call) -> Outcome:
         self.invoked.append(call)
-        return await self._asked()
+        asked = await self._asked()
+        return self.canary or asked
 
     async def probe(self, target: Target, timeout_ms: int) -> Outcome:
         assert timeout_ms == DEFAULTS.probe_timeout_ms
