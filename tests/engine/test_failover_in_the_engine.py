@@ -201,3 +201,23 @@ async def test_a_hedged_call_completes_by_the_faster_and_the_slower_is_given_up(
         assert await world.status(slow) == "COMPLETED"
         audit(journal, world.ledger, set())
         assert [waiting.cancelled() for waiting in door.waiting] == [True], "its connection is closed"
+
+
+async def test_calls_that_hang_when_a_breaker_opens_are_cut_short_and_go_on_elsewhere() -> None:
+    async with outage(DEFAULTS) as world:
+        await world.submitted(250)
+        await world.run(world.at_rest)
+        await world.run(lambda: world.board.view().of(Target("AWS", "a")).overdue_ms == 500)
+        door = world.clouds["AWS"].gate = Door()
+        ids = await world.submitted(8)
+        began = world.clock.monotonic()
+        await world.run(world.at_rest)
+        assert world.clock.monotonic() - began < 2, "not at their time limits"
+        for execution_id in ids:
+            journal = await world.journal(execution_id)
+            (failed,) = [one for one in journal if isinstance(one, ev.AttemptFailed)]
+            assert failed.outcome.signal == "overdue"
+            assert [one.role for one in journal if isinstance(one, ev.AttemptStarted)] == ["", "sidestep"]
+            audit(journal, world.ledger, set())
+            assert await world.status(execution_id) == "COMPLETED"
+        assert [waiting.cancelled() for waiting in door.waiting] == [True] * 8, "their connections are closed"
