@@ -114,7 +114,6 @@ class Runtime:
 
         Raises ConfigurationError, StoreInUse, StoreMismatch; what was opened is closed again then.
         """
-        self._name_missing_providers()
         async with contextlib.AsyncExitStack() as opening:
             opening.push_async_callback(self.store.close)
             try:
@@ -203,6 +202,7 @@ class Runtime:
             await self._open_for_ever()
             if self.closing.is_set():
                 return
+            self._name_missing_providers()
             await self.board.start()
             if not self.role.works:
                 await self._watch()
