@@ -37,13 +37,14 @@ def check_server(info: Mapping[str, str]) -> None:
         )
 
 
-async def check_channels(redis: Redis, channel: str) -> None:
+async def check_channels(redis: Redis, prefix: str, channel: str) -> None:
     """Refuse a user who may not publish: a script that rings would fail after it has written.
 
-    Users with access lists have no channels unless they are given some, since Redis 7.
+    Users with access lists have no channels unless they are given some, since Redis 7. In a Cluster every
+    node takes what is published, so the one is asked that has just been read from: another may be down.
     """
     try:
-        await redis.call(channel, "PUBLISH", channel, b"")
+        await redis.call(meta_key(prefix), "PUBLISH", channel, b"")
     except StoreUnavailable as error:
         if "does not permit" not in str(error):
             raise

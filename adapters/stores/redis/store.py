@@ -123,7 +123,8 @@ class RedisStore(Store):
                 shards = await opening.agree_on_shards(self._redis, self._prefix, self._wanted_shards)
                 keys = Keys(self._prefix, shards)
                 parts = _Parts(self._redis, keys, self._clock, self._station, self._sweep_seconds)
-                await opening.check_channels(self._redis, keys.inbox_channel + self._station)
+                channel = keys.inbox_channel + self._station
+                await opening.check_channels(self._redis, self._prefix, channel)
                 await parts.acts.make_groups()
                 await parts.tickets.agree()
                 await self._redis.subscribe(keys.inbox_channel + self._station, self._mail)
