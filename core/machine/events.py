@@ -12,27 +12,84 @@ import msgspec
 
 from core.failover.outcome import Outcome
 from core.graph.model import Json, Target
+from core.machine.event import Entry, Event
+from core.machine.language_events import (
+    AttemptAccepted,
+    AttemptPolled,
+    CallbackReceived,
+    ChildEnded,
+    ChildStarted,
+    CompensationStarted,
+    HeartbeatReceived,
+    ItemStarted,
+    MessagesSent,
+    SignalReceived,
+)
 
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename="camel", omit_defaults=True):
-    """The base of all events; it is never written itself."""
+__all__ = [
+    "AnyEvent",
+    "AttemptAbandoned",
+    "AttemptAccepted",
+    "AttemptFailed",
+    "AttemptInterrupted",
+    "AttemptPolled",
+    "AttemptStarted",
+    "AttemptSucceeded",
+    "CallbackReceived",
+    "CancelRequested",
+    "ChildEnded",
+    "ChildStarted",
+    "CompensationStarted",
+    "Entry",
+    "Event",
+    "FailedOver",
+    "HeartbeatReceived",
+    "ItemStarted",
+    "MessagesSent",
+    "PauseRequested",
+    "RequestIgnored",
+    "RetryScheduled",
+    "SignalReceived",
+    "StepCancelled",
+    "StepCompleted",
+    "StepFailed",
+    "StepParked",
+    "StepResolved",
+    "StepStarted",
+    "WorkflowCancelled",
+    "WorkflowCompleted",
+    "WorkflowCreated",
+    "WorkflowFailed",
+    "WorkflowParked",
+    "WorkflowRedriven",
+    "WorkflowResumed",
+    "WorkflowStarted",
+    "WorkflowTimedOut",
+    "kind",
+]
 
 
 class WorkflowCreated(Event, frozen=True, kw_only=True, tag="WORKFLOW_CREATED"):
     """The execution was accepted: from here on it is not lost.
 
-    A rerun names the execution that it repeats, and who asked for it, and why.
+    A rerun names the execution that it repeats, and who asked for it, and why. A child names the execution
+    and the visit that started it, and how many executions stand above it (`depth`). `at` is when it was
+    accepted.
     """
 
     workflow_id: str
     digest: str
-    input: dict[str, Json]
+    input: Json
     visit_budget: int
     deadline_at: int | None = None
     caller: str = ""
     rerun_of: str | None = None
     actor: str = ""
     reason: str = ""
+    at: int = 0
+    parent: str | None = None
+    parent_visit: str | None = None
+    depth: int = 0
 
 
 class WorkflowStarted(Event, frozen=True, kw_only=True, tag="WORKFLOW_STARTED"):
@@ -103,12 +160,18 @@ class RequestIgnored(Event, frozen=True, kw_only=True, tag="REQUEST_IGNORED"):
 
 
 class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
-    """A visit began. `deadline_at` bounds a TASK, `wake_at` ends a WAIT."""
+    """A visit began, at `at`. `deadline_at` bounds a TASK, `wake_at` ends a WAIT (or what it waits for).
+
+    `entry` is what was evaluated for it. With `retry` it is a whole PARALLEL, MAP or WORKFLOW once more.
+    """
 
     visit: str
     step_id: str
     deadline_at: int | None = None
     wake_at: int | None = None
+    at: int = 0
+    entry: Entry | None = None
+    retry: bool = False
 
 
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
@@ -209,15 +272,26 @@ class RetryScheduled(Event, frozen=True, kw_only=True, tag="RETRY_SCHEDULED"):
 
 
 class StepCompleted(Event, frozen=True, kw_only=True, tag="STEP_COMPLETED"):
-    """The visit ended well. `next` is set where the step chose it (a CHOICE)."""
+    """The visit ended well. `next` is set where the step chose it (a CHOICE).
+
+    `output`, where it is set, is the scope's new data (in a native definition what is merged into it), of
+    `size` bytes; `assigned` are the variables that it sets. `signal` is the message that a WAIT took.
+    """
 
     visit: str
     step_id: str
     next: str | None = None
+    output: Any = msgspec.UNSET
+    size: int = 0
+    assigned: dict[str, Json] | None = None
+    signal: str | None = None
 
 
 class StepFailed(Event, frozen=True, kw_only=True, tag="STEP_FAILED"):
-    """The visit ended with an error. With `next` it was caught, and goes on there."""
+    """The visit ended with an error. With `next` it was caught, and goes on there.
+
+    `output` and `assigned` are as for STEP_COMPLETED, where the catcher has a flow.
+    """
 
     visit: str
     step_id: str
@@ -225,6 +299,9 @@ class StepFailed(Event, frozen=True, kw_only=True, tag="STEP_FAILED"):
     cause: str = ""
     next: str | None = None
     result_path: str | None = None
+    output: Any = msgspec.UNSET
+    size: int = 0
+    assigned: dict[str, Json] | None = None
 
 
 class StepParked(Event, frozen=True, kw_only=True, tag="STEP_PARKED"):
@@ -286,6 +363,16 @@ AnyEvent = (
     | AttemptFailed
     | AttemptInterrupted
     | AttemptAbandoned
+    | AttemptAccepted
+    | AttemptPolled
+    | HeartbeatReceived
+    | CallbackReceived
+    | SignalReceived
+    | ItemStarted
+    | ChildStarted
+    | ChildEnded
+    | MessagesSent
+    | CompensationStarted
     | FailedOver
     | RetryScheduled
     | StepCompleted

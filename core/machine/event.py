@@ -1,0 +1,28 @@
+"""The base of all events, and what a visit is given when it begins."""
+
+from typing import Any
+
+import msgspec
+
+from core.graph.model import Json
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename="camel", omit_defaults=True):
+    """The base of all events; it is never written itself."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What was evaluated when a visit began: no expression is evaluated again when a journal is read.
+
+    `input` is the effective input, UNSET where it is the scope's data; `function` the primary's name where
+    that is in the input; `items` those of a MAP, or its batches. What is None is as the step says.
+    """
+
+    input: Any = msgspec.UNSET
+    function: str | None = None
+    timeout_ms: int | None = None
+    heartbeat_ms: int | None = None
+    items: list[Json] | None = None
+    max_concurrency: int | None = None
+    tolerated_count: int | None = None
+    tolerated_percent: float | None = None
