@@ -4,7 +4,7 @@ from core.data.flow import Answer, Request
 
 
 class Unbounded(Exception):
-    """An expression whose time is not trivially bounded has to be evaluated: ask a process that can be killed."""
+    """An expression of unbounded time has to be evaluated: ask a process that can be killed."""
 
 
 def answer(request: Request, *, bounded: bool = True) -> Answer:
