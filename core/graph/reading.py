@@ -45,6 +45,9 @@ FRONT_ENDS: Final = (
 )
 """In the order in which they are asked; the last one takes every object."""
 
+NAMELESS: Final = "asl-"
+"""The id of a workflow whose language knows no ids: this, and the first 16 digits of its digest."""
+
 
 def read_workflow(
     document: object, *, providers: tuple[str, ...] | None = PROVIDERS, limits: Limits | None = None
@@ -128,12 +131,15 @@ def _front_end(document: object, findings: Findings) -> Draft | None:
 
 
 def _workflow(draft: Draft, source: bytes) -> Workflow:
+    content = digest(source)
     return Workflow(
-        id=draft.id,
+        id=f"{NAMELESS}{content[:16]}" if draft.id is None else draft.id,
         name=draft.name,
         start_at=draft.start_at or "",
         steps=draft.steps,
-        digest=digest(source),
+        digest=content,
         source=source,
         timeout_ms=draft.timeout_ms,
+        language=draft.language,
+        retry_budget=draft.retry_budget,
     )
