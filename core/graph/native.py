@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from core.graph.draft import Draft, Node, Reference
+from core.graph.draft import COMPENSATION, Draft, Node, Reference
 from core.graph.fields import MAX_TEXT, Fields
 from core.graph.findings import Findings, shown
-from core.graph.model import Json, Step
+from core.graph.model import Json, Step, WorkflowStep
+from core.graph.native_policies import read_budget
 from core.graph.native_steps import read_step
 
 MAX_SECONDS: Final = 31_536_000
@@ -28,6 +29,7 @@ def read_native(document: dict[str, Json], findings: Findings) -> Draft:
         fields.text(remark, limit=findings.limits.definition_bytes, empty=True)
     start_at = fields.identifier("startAt", required=_start_mend(document))
     timeout = fields.number("timeoutSeconds", 0.001, MAX_SECONDS, "seconds")
+    budget = read_budget(fields)
     entries = fields.items("steps", findings.limits.steps, required="Add a list of steps, at least one.")
     fields.close()
 
@@ -56,6 +58,7 @@ def read_native(document: dict[str, Json], findings: Findings) -> Draft:
             )
         node.references.extend(read.references)
         node.ends = node.ends or read.ends
+    _check_steps(identity, start_at, steps, nodes, findings)
     return Draft(
         id=identity or "",
         name=name,
@@ -66,7 +69,53 @@ def read_native(document: dict[str, Json], findings: Findings) -> Draft:
         nodes=nodes,
         anonymous=tuple(anonymous),
         incomplete=incomplete,
+        retry_budget=budget,
     )
+
+
+def _check_steps(
+    identity: str | None,
+    start_at: str | None,
+    steps: dict[str, Step],
+    nodes: dict[str, Node],
+    findings: Findings,
+) -> None:
+    """Note what a step shows only beside the others, or beside the workflow's id."""
+    for name, step in steps.items():
+        place = nodes[name].place
+        if isinstance(step, WorkflowStep) and step.workflow_id == identity:
+            findings.hint(
+                (*place, "workflowId"),
+                "calls-itself",
+                f"Step {shown(name)} runs this workflow again, within itself.",
+                "Lead past it at some point: executions nest only so deep.",
+            )
+    main = _reached(nodes, [] if start_at is None else [start_at])
+    undoing = [
+        reference.target
+        for node in nodes.values()
+        for reference in node.references
+        if reference.kind == COMPENSATION
+    ]
+    for name in _reached(nodes, undoing):
+        if name not in main and getattr(steps.get(name), "compensate", None) is not None:
+            findings.error(
+                (*nodes[name].place, "compensate"),
+                "compensated-compensation",
+                f"Step {shown(name)} belongs to a compensation, and names a step that would undo it in turn.",
+                "Remove 'compensate': what undoes is not undone.",
+            )
+
+
+def _reached(nodes: dict[str, Node], waiting: list[str]) -> dict[str, None]:
+    """The steps that a way leads to, compensations aside, from any of `waiting`."""
+    reached: dict[str, None] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in reached:
+            reached[name] = None
+            waiting.extend(one.target for one in nodes[name].references if one.kind != COMPENSATION)
+    return reached
 
 
 def _start_mend(document: dict[str, Json]) -> str:

@@ -6,8 +6,9 @@ from typing import Final, cast
 from core.graph.draft import FLOW, Reference
 from core.graph.fields import MAX_ID, Fields, object_at
 from core.graph.findings import shown
-from core.graph.model import ANY_ERROR, Catcher, Json, RetryPolicy, Target
+from core.graph.model import ANY_ERROR, Await, Catcher, Json, RetryPolicy, Target
 from core.graph.native_conditions import read_path
+from core.graph.native_templates import read_output
 
 MAX_FUNCTION_ID: Final = 2_048
 MAX_REGION: Final = 64
@@ -21,10 +22,16 @@ MAX_BACKOFF_RATE: Final = 100
 
 DEFAULT_TIMEOUT_MS: Final = 30_000
 MAX_TIMEOUT_MS: Final = 86_400_000
-"""A day. One call is never that long; an asynchronous one may be."""
+"""A day. One call is never that long."""
+
+DEFAULT_AWAIT_MS: Final = 86_400_000
+"""A day, for the result of a call that was only accepted."""
 
 MAX_DEADLINE_MS: Final = 31_536_000_000
-"""A year, as long as an execution may take."""
+"""A year, as long as an execution may take; a callback or a poll may take as long."""
+
+MAX_BUDGET: Final = 1_000_000
+"""The most retries that `retryBudget` allows together."""
 
 DEADLINE_MARGIN_MS: Final = 1_000
 """What the default deadline adds to the attempts' timeouts (docs/reference/workflow-json.md)."""
@@ -124,16 +131,26 @@ class Times:
     deadline_ms: int
 
 
-def read_times(fields: Fields, targets: int, retries: tuple[RetryPolicy, ...]) -> Times:
+def read_budget(fields: Fields) -> int | None:
+    """`retryBudget`: the most retries together, of a step or of the workflow."""
+    return fields.whole("retryBudget", 0, MAX_BUDGET, "retries")
+
+
+def read_times(
+    fields: Fields, targets: int, retries: tuple[RetryPolicy, ...], awaits: Await = "answer"
+) -> Times:
     """`timeout` and `deadline`, with their defaults.
 
     The default deadline lets every attempt take its timeout: (timeout x targets + 1 s) for each round, and
     the longest backoffs between rounds. The default timeout is never longer than a given deadline.
     """
-    timeout = fields.whole("timeout", 1, MAX_TIMEOUT_MS, "milliseconds")
+    answered = awaits == "answer"
+    longest = MAX_TIMEOUT_MS if answered else MAX_DEADLINE_MS
+    usual = DEFAULT_TIMEOUT_MS if answered else DEFAULT_AWAIT_MS
+    timeout = fields.whole("timeout", 1, longest, "milliseconds")
     deadline = fields.whole("deadline", 1, MAX_DEADLINE_MS, "milliseconds")
     if timeout is None:
-        timeout = min(DEFAULT_TIMEOUT_MS, deadline or DEFAULT_TIMEOUT_MS)
+        timeout = min(usual, deadline or usual)
     elif deadline is not None and deadline < timeout:
         fields.wrong(
             "deadline",
@@ -166,13 +183,21 @@ def read_catchers(fields: Fields) -> tuple[tuple[Catcher, ...], list[Reference]]
         errors = _errors(inner)
         target = inner.text("next", limit=MAX_ID, required="Name the step to go on with.")
         path = read_path(inner, "resultPath")
+        flow = read_output(inner)
+        if flow is not None and inner.has("resultPath"):
+            inner.wrong(
+                "output",
+                "contradiction",
+                "'resultPath' and 'output' both say where the error goes.",
+                "Remove 'resultPath', or put the error into 'output' as {% $error %}.",
+            )
         inner.close()
         caught.append(errors or ())
         if target is not None:
             references.append(Reference(target, (*place, "next"), FLOW))
         if errors and target:
             result_path = cast("str", inner.raw("resultPath")) if path else "error"
-            catchers.append(Catcher(errors=errors, next=target, result_path=result_path))
+            catchers.append(Catcher(errors=errors, next=target, result_path=result_path, flow=flow))
     _warn_unreachable(fields, "catch", caught)
     return tuple(catchers), references
 
