@@ -62,7 +62,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One choice: where `test` is true of the frame, go to `next`, after `assign` and `output`.
 
     In JSONPath `test` is the rule as the States Language writes it (`{"And": [...]}`, `{"Variable": "$.x",
-    "NumericEquals": 1}`), elsewhere one JSONata expression.
+    "NumericEquals": 1}`), elsewhere one JSONata expression, `{% ... %}`. In native JSON it may also be a
+    comparison as it stands in the definition (`{"variable": "x", "operator": "eq", "value": 1}`, or "and",
+    "or", "not" around others): rules.py makes a condition of it.
     """
 
     test: Template

@@ -14,8 +14,8 @@ from core.graph.native_ways import read_compensate, read_next
 
 MAX_BRANCHES: Final = 1_000
 
-MAX_CONCURRENCY: Final = 10_000
-"""Items that one MAP may walk side by side, if it does not leave it to 0, all of them."""
+MAX_CONCURRENCY: Final = 1_000
+"""Items that one MAP may walk side by side; 0 leaves it to the machine, which walks as many at most."""
 
 MAX_TOLERATED: Final = 1_000_000_000
 
