@@ -5,6 +5,9 @@
     SidestepError
     ├── InvalidDefinition        a workflow that cannot run; carries every problem
     ├── InvalidInput             an argument of a caller that cannot be used
+    ├── InvalidMocks             the answers of a trial that cannot be used, or are not enough
+    ├── TrialStopped             a trial that did not come to an end
+    ├── TooManyTrials            as many trials run as there may be
     ├── NotFound
     │   ├── ExecutionNotFound
     │   └── WorkflowNotFound
@@ -65,6 +68,29 @@ class InvalidDefinition(SidestepError):
 
 class InvalidInput(SidestepError):
     """An argument of a caller that cannot be used; the message says which and why."""
+
+
+class InvalidMocks(SidestepError):
+    """The answers that a trial was given cannot be used, or a step was reached that has none.
+
+    `problems` holds each, with a pointer into the request (`/mocks/...`).
+    """
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problem.detail for problem in problems[:3]))
+
+
+class TrialStopped(SidestepError):
+    """A trial did not come to an end; `code` names why for programs (`too-long`, `waits-for-ever`)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class TooManyTrials(SidestepError):
+    """As many trials run, and wait, as there may be: ask again."""
 
 
 class NotFound(SidestepError):
