@@ -64,7 +64,8 @@ class Findings:
     """The problems of one document, as they are found.
 
     Belongs to one reading, in one thread. `quiet` leaves out hints and suggestions. Errors and hints are
-    bounded apart, so that hints never crowd an error out.
+    bounded apart, so that hints never crowd an error out. `expressions` and `expression_characters` are what
+    expressions.py has looked at so far.
     """
 
     limits: Limits
@@ -72,6 +73,8 @@ class Findings:
     quiet: bool = False
     errors: int = 0
     hints: int = 0
+    expressions: dict[str, str | None] = field(default_factory=dict)
+    expression_characters: int = 0
     _found: list[tuple[Place, Problem]] = field(default_factory=list)
     _work: int = SUGGESTION_WORK
 

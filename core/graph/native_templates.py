@@ -8,6 +8,7 @@ from typing import Final
 from core.data.flow import Flow, Template
 from core.data.paths import split
 from core.errors import InvalidInput
+from core.graph.expressions import check_expression
 from core.graph.fields import Fields
 from core.graph.findings import Place, shown
 from core.graph.model import Json
@@ -62,9 +63,9 @@ def check_template(fields: Fields, value: Json, place: Place) -> bool:
             case str():
                 good = check_text(fields, here, where) and good
             case list():
-                waiting.extend((item, (*where, at)) for at, item in enumerate(here))
+                waiting.extend(reversed([(item, (*where, at)) for at, item in enumerate(here)]))
             case dict():
-                waiting.extend((item, (*where, key)) for key, item in here.items())
+                waiting.extend(reversed([(item, (*where, key)) for key, item in here.items()]))
             case _:
                 pass
     return good
@@ -97,7 +98,8 @@ def _check_expression(fields: Fields, text: str, place: Place) -> bool:
             "End it with '%}'.",
         )
         return False
-    if not text[len(OPENING) : -len(CLOSING)].strip():
+    inner = text[len(OPENING) : -len(CLOSING)]
+    if not inner.strip():
         fields.findings.error(
             place,
             "invalid-expression",
@@ -105,4 +107,4 @@ def _check_expression(fields: Fields, text: str, place: Place) -> bool:
             "Write a JSONata expression there, such as {% order.total * 2 %}.",
         )
         return False
-    return True
+    return check_expression(fields.findings, inner, place, fields.subject)

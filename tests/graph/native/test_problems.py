@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidDefinition
-from core.graph.reading import read_workflow
+from core.graph.reading import parse_stored, read_workflow
 from tests.graph.building import Case, check_one_problem, choice, end, errors, flow, rule, step, task
 
 
@@ -201,6 +201,35 @@ CASES: list[Case] = [
         "invalid-expression",
         "'%}'",
     ),
+    ("an expression unbalanced", sending(input="{% (a %}"), "/steps/0/input", "invalid-expression", "Mend"),
+    (
+        "an expression of $eval",
+        sending(input="{% $eval(a) %}"),
+        "/steps/0/input",
+        "invalid-expression",
+        "Mend",
+    ),
+    (
+        "an expression too long",
+        sending(input="{%" + "a + " * 10_000 + "1 %}"),
+        "/steps/0/input",
+        "invalid-expression",
+        "Mend",
+    ),
+    (
+        "expressions too long together",
+        sending(input=["{% 1 + '" + str(at) + "x" * 20_000 + "' %}" for at in range(8)]),
+        "/steps/0/input/3",
+        "too-many-expressions",
+        "split the workflow",
+    ),
+    (
+        "a condition unbalanced",
+        choice({"condition": "{% x > %}", "next": "b"}),
+        "/steps/0/choices/0/condition",
+        "invalid-expression",
+        "Mend",
+    ),
     ("a path with an empty key", sending(output="$.a..b"), "/steps/0/output", "invalid-path", "'$.order"),
     ("a path of nothing", sending(output="$."), "/steps/0/output", "invalid-path", "'$.order"),
     (
@@ -303,6 +332,15 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ("/steps/1/input/0", "invalid-expression"),
         ("/steps/1/input/1", "invalid-path"),
     ]
+
+
+def test_the_same_expression_counts_once() -> None:
+    read_workflow(sending(input=["{% 1 + '" + "x" * 20_000 + "' %}"] * 8))
+
+
+def test_what_is_stored_is_read_again_whatever_its_expressions() -> None:
+    source = b'{"id":"flow","startAt":"a","steps":[{"id":"a","output":"{% (a %}","type":"PASS"}]}'
+    assert parse_stored(source).steps
 
 
 def test_a_function_of_ones_own_may_call_back_at_every_provider() -> None:
