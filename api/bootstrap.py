@@ -15,8 +15,10 @@ from api.settings import RedisSection, Settings
 from core.engine.health.board import Board
 from core.engine.health.local_link import LocalLink
 from core.engine.housekeeping import Pace, Sweep
+from core.engine.trial.trials import Trials
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
+from core.ports.evaluator import Evaluator
 from core.ports.link import HealthLink
 from core.ports.store import Store
 
@@ -48,10 +50,16 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
             probing=role.works,
         ),
         settings=settings.engine(),
+        trials=trials_of(settings, clock) if role.serves else None,
         retention=settings.keep(),
         sweeps=sweeps_of(store),
         role=role,
     )
+
+
+def trials_of(settings: Settings, clock: Clock, evaluator: Evaluator | None = None) -> Trials:
+    """Where workflows are tried; `evaluator` is the process's own, which somebody else opens and closes."""
+    return Trials(MemoryStore, clock, evaluator, settings.engine(), settings.trials())
 
 
 FOR_ONE = ("memory", "sqlite")

@@ -14,6 +14,7 @@ from core.engine.executions import Executions
 from core.engine.health.board import Board
 from core.engine.housekeeping import Housekeeping, Retention, Sweep
 from core.engine.settings import EngineSettings
+from core.engine.trial.trials import Trials
 from core.engine.workflows import Workflows
 from core.errors import (
     ConfigurationError,
@@ -68,6 +69,7 @@ class Runtime:
         providers: Mapping[str, Provider],
         board: Board,
         settings: EngineSettings,
+        trials: Trials | None = None,
         retention: Retention | None = None,
         sweeps: tuple[Sweep, ...] = (),
         role: Role = Role.BOTH,
@@ -84,6 +86,8 @@ class Runtime:
         self.definitions = Definitions(store)
         self.workflows = Workflows(store, self.definitions, providers, board, clock)
         self.executions = Executions(store, self.definitions, self.workflows, clock, settings)
+        self.trials = trials
+        """None where this process takes no requests."""
         self.closing = asyncio.Event()
         """Set when the server stops: streams and waits end."""
         self.housekeeping = Housekeeping(store, clock, retention, sweeps=sweeps)
@@ -139,6 +143,8 @@ class Runtime:
     def begin_stop(self) -> None:
         """Claim nothing more, and end what waits. `stop` does the rest."""
         self.closing.set()
+        if self.trials is not None:
+            self.trials.close()
         if self._engine is not None:
             self._engine.stop()
 

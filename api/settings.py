@@ -38,6 +38,7 @@ from api.limits import Limits
 from api.variables import PREFIX, unknown, without_services
 from core.engine.housekeeping import Retention
 from core.engine.settings import EngineSettings
+from core.engine.trial.trials import TrialSettings
 from core.errors import ConfigurationError
 from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import Target
@@ -360,6 +361,8 @@ class Settings(BaseSettings):
     data_budget: Annotated[int, Field(gt=0, le=128 << 20)] = 16 * 1024 * 1024
     """One commit may add twice as much to a journal, and Redis keeps 512 MB under a key."""
 
+    max_trials: Annotated[int, Field(gt=0, le=64)] = 2
+    trial_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
     skew_ms: Annotated[int, Field(ge=0, le=600_000)] = 1_000
     """Added to the instant after which a function must not start: how far clocks may differ."""
 
@@ -389,6 +392,10 @@ class Settings(BaseSettings):
             visit_budget=self.visit_budget,
             data_budget=self.data_budget,
         )
+
+    def trials(self) -> TrialSettings:
+        """The trials' part."""
+        return TrialSettings(at_once=self.max_trials, seconds=self.trial_seconds)
 
     def keep(self) -> Retention:
         """The housekeeper's part."""

@@ -160,6 +160,8 @@ class Stage:
         """Raise for a trial that has not ended; one that is parked has come as far as it can by itself."""
         where = record.summary.current_step
         at = f"at step '{where}'" if where else "before its first step"
+        if why == "ended":
+            raise TrialStopped(why, f"The trial was ended {at}: the process that ran it stops.")
         if why != "waits-for-ever":
             raise TrialStopped(
                 why,
