@@ -44,6 +44,18 @@ class Fields:
         self._known[name] = None
         return name in self._members
 
+    def holds(self, name: str) -> bool:
+        """Whether the member is there, be it null, without asking for it."""
+        return name in self._members
+
+    def asked(self, name: str) -> bool:
+        """Whether the member was asked for."""
+        return name in self._known
+
+    def unasked(self) -> list[str]:
+        """The members that nobody asked for yet."""
+        return [name for name in self._members if name not in self._known]
+
     def wrong(self, name: str, code: str, detail: str, mend: str = "") -> None:
         """Note a problem of the member `name`."""
         self.findings.error((*self.place, name), code, f"{self.subject}: {detail}", mend)
@@ -172,8 +184,7 @@ class Fields:
 
     def close(self) -> None:
         """Report the members that nobody asked for."""
-        unknown = [name for name in self._members if name not in self._known]
-        for name in unknown:
+        for name in self.unasked():
             open_names = [known for known in self._known if known not in self._members]
             mend = self.findings.did_you_mean(
                 name, [*open_names, *(k for k in self._known if k in self._members)], "Remove it."
@@ -219,6 +230,15 @@ def _plain(number: float) -> str:
 
 _NOUNS: Final = {
     "type": "step type",
+    "Type": "state type",
+    "QueryLanguage": "query language",
+    "Version": "version of the language",
+    "Mode": "mode of a processor",
+    "ExecutionType": "execution type",
+    "JitterStrategy": "kind of jitter",
+    "InputType": "supported kind of input",
+    "OutputType": "supported kind of output",
+    "Transformation": "way to transform results",
     "fallbackProvider": "provider",
     "onAmbiguous": "way to settle an ambiguous outcome",
     "effects": "kind of effects",

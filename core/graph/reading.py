@@ -12,6 +12,7 @@ from core.graph.draft import Draft
 from core.graph.findings import Findings, shown
 from core.graph.limits import UNLIMITED, Limits
 from core.graph.model import PROVIDERS, Json, Workflow
+from core.graph.states_language import machine
 from core.graph.structure import check_structure
 
 
@@ -26,21 +27,8 @@ class FrontEnd(NamedTuple):
     read: Callable[[dict[str, Json], Findings], Draft | None]
 
 
-def _is_states_language(document: dict[str, Json]) -> bool:
-    return ("StartAt" in document or "States" in document) and "steps" not in document
-
-
-def _refuse_states_language(_document: dict[str, Json], findings: Findings) -> None:
-    findings.error(
-        (),
-        "unsupported-language",
-        "This is a definition in the Amazon States Language, which this version does not support yet.",
-        'Write it in the native form: {"id": ..., "startAt": ..., "steps": [...]}.',
-    )
-
-
 FRONT_ENDS: Final = (
-    FrontEnd("Amazon States Language", _is_states_language, _refuse_states_language),
+    FrontEnd("Amazon States Language", machine.recognises, machine.read_states_language),
     FrontEnd("native", native.recognises, native.read_native),
 )
 """In the order in which they are asked; the last one takes every object."""

@@ -52,7 +52,7 @@ CASES: list[Case] = [
         "a number of seconds",
     ),
     ("description", {**PLAIN, "description": 1}, "/description", "wrong-type", "Make it a string."),
-    ("states language", {"StartAt": "A", "States": {}}, "", "unsupported-language", "native form"),
+    ("states language", {"StartAt": "A", "States": {}}, "/States", "empty", "at least one state"),
     # steps
     ("a string as step", flow(task("a"), "b"), "/steps/1", "wrong-type", "Make it an object."),
     (
