@@ -1,6 +1,8 @@
 """The composition root: the one module that imports adapters and wires them to the engine."""
 
+import contextlib
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from adapters.clock import HostClock, SystemClock
@@ -60,6 +62,16 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
 def trials_of(settings: Settings, clock: Clock, evaluator: Evaluator | None = None) -> Trials:
     """Where workflows are tried; `evaluator` is the process's own, which somebody else opens and closes."""
     return Trials(MemoryStore, clock, evaluator, settings.engine(), settings.trials())
+
+
+@contextlib.asynccontextmanager
+async def trying(settings: Settings) -> AsyncIterator[Trials]:
+    """Trials without a server, and what they need, until the block ends. Raises ConfigurationError."""
+    trials = trials_of(settings, SystemClock())
+    try:
+        yield trials
+    finally:
+        trials.close()
 
 
 FOR_ONE = ("memory", "sqlite")

@@ -18,6 +18,7 @@ from cli.commands import (
     rehearse,
     run,
     serve,
+    trial,
     validate,
     worker,
     workflows,
@@ -61,6 +62,7 @@ def build() -> typer.Typer:
     lifecycle.register(app)
     export.register(app)
     validate.register(app)
+    trial.register(app)
     workflows.register(app)
     providers.register(app)
     rehearse.register(app)
