@@ -69,10 +69,12 @@ def read_map(fields: Fields, name: str, references: list[Reference]) -> MapStep:
     tolerated = _tolerated(fields)
     results = fields.one_of("results", RESULTS, "unknown-results")
     output = read_template(fields, "output")
+    # Its strings may be templates, but what a walk begins with is a context, so an object.
+    item = None if fields.members("input") is None else read_template(fields, "input")
     flow = None
-    if template is not None or output is not None:
+    if template is not None or output is not None or item is not None:
         asked = {} if template is None else {"Items": template}
-        flow = Flow(language=LANGUAGE, output=output, fields=asked)
+        flow = Flow(language=LANGUAGE, output=output, fields=asked, item=item)
     retries = read_retries(fields)
     compensate = read_compensate(fields, name, references)
     catch, caught = read_catchers(fields)

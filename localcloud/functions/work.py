@@ -39,6 +39,21 @@ class Shop:
         """Third step of the order workflow."""
         return self._step(call, shipment={"order": _order(payload), "shipped": True})
 
+    def release_stock(self, payload: Any, call: Call) -> dict[str, Any]:
+        """Undo `reserve_stock`."""
+        return self._step(call, reservation={"order": _order(payload), "reserved": False})
+
+    def refund_card(self, payload: Any, call: Call) -> dict[str, Any]:
+        """Undo `charge_card`."""
+        return self._step(call, refund={"order": _order(payload), "refunded": True})
+
+    def price_line(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """A price for the line with the number `line`; the same for the same number."""
+        line = payload.get("line") if isinstance(payload, dict) else None
+        if isinstance(line, bool) or not isinstance(line, int):
+            raise TypeError("line must be a whole number")
+        return {"line": line, "price": line * 7 % 50 + 1, "ranOn": self._provider}
+
     def slow_func(self, payload: Any, _call: Call) -> dict[str, Any]:
         """Take `delayMs` milliseconds, 60 s at most."""
         delay = payload.get("delayMs", 0) if isinstance(payload, dict) else 0

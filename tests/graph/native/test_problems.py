@@ -95,6 +95,13 @@ CASES: list[Case] = [
         "contradiction",
         "Remove the bound that is 0",
     ),
+    (
+        "a walk's context that is none",
+        mapping(input="{% $item %}"),
+        "/steps/0/input",
+        "wrong-type",
+        "an object",
+    ),
     ("results unknown", mapping(results="refrence"), "/steps/0/results", "unknown-results", "'reference'"),
     (
         "a walk into the main line",
