@@ -93,9 +93,8 @@ def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
     for path, visit in sorted(state.visits.items()):
         if path not in visits and visit.status == PENDING:
             visits[path] = _view(state.step_of(visit), path, PENDING)
-    entered = {base.rpartition("/")[2] for base in state.entered}
     rest = SKIPPED if state.terminal else PENDING
-    never = [_view(step, None, rest) for step in steps.values() if base_path("", step.id) not in entered]
+    never = [_view(step, None, rest) for step in steps.values() if step.id not in state.seen]
     return [*visits.values(), *never]
 
 

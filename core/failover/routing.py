@@ -260,22 +260,38 @@ def _soon_ms(at: Position, entropy: int) -> int:
 def _again(ask: _Ask) -> Verdict:
     """The step's own retries, or the end."""
     step, at, outcome = ask.step, ask.at, ask.outcome
-    for index, policy in enumerate(step.retries):
-        if not matches(policy.errors, outcome.error):
-            continue
-        used = at.retries[index] if at.retries else 0
-        first = _first_callable(ask)
-        if used >= policy.max_attempts or first is None:
-            break
-        delay = _delay_ms(policy, used, uniform(ask.entropy, at.label))
-        if at.now + delay >= at.deadline_at:
-            return Fail(
-                outcome.error, f"{outcome.cause} (the step's deadline leaves no time for a retry)".strip()
-            )
-        round_ = at.round + 1 if outcome.own_error and not at.doubt else at.round
-        reason = f"{_told(outcome)}; retry {used + 1} of {policy.max_attempts}"
-        return Retry(first, delay, round_, reason, index)
-    return Fail(outcome.error, outcome.cause)
+    policy = own_retry(step.retries, at.retries, outcome.error, uniform(ask.entropy, at.label))
+    first = _first_callable(ask)
+    if policy is None or first is None:
+        return Fail(outcome.error, outcome.cause)
+    if at.now + policy.delay_ms >= at.deadline_at:
+        return Fail(
+            outcome.error, f"{outcome.cause} (the step's deadline leaves no time for a retry)".strip()
+        )
+    round_ = at.round + 1 if outcome.own_error and not at.doubt else at.round
+    return Retry(first, policy.delay_ms, round_, f"{_told(outcome)}; {policy.told}", policy.index)
+
+
+class OwnRetry(msgspec.Struct, frozen=True):
+    """One more try by the step's policy number `index`, after `delay_ms`; `told` is which of how many."""
+
+    index: int
+    delay_ms: int
+    told: str
+
+
+def own_retry(
+    policies: tuple[RetryPolicy, ...], used: tuple[int, ...], error: str, draw: float
+) -> OwnRetry | None:
+    """The retry that the first policy for `error` has left; `draw` (0 to 1) is for its jitter."""
+    for index, policy in enumerate(policies):
+        if matches(policy.errors, error):
+            spent = used[index] if used else 0
+            if spent >= policy.max_attempts:
+                return None
+            told = f"retry {spent + 1} of {policy.max_attempts}"
+            return OwnRetry(index, _delay_ms(policy, spent, draw), told)
+    return None
 
 
 def _first_callable(ask: _Ask) -> int | None:
@@ -294,8 +310,19 @@ def _delay_ms(policy: RetryPolicy, used: int, draw: float) -> int:
 
 
 def matches(errors: tuple[str, ...], error: str) -> bool:
-    """True when a retry policy or a catcher for `errors` takes `error`."""
-    return ANY_ERROR in errors or error in errors
+    """True when a retry policy or a catcher for `errors` takes `error`.
+
+    `States.ALL` takes all but what ends an execution of the States Language, and `States.TaskFailed` all that
+    a task can fail with, but a timeout (its specification, "Errors").
+    """
+    if ANY_ERROR in errors or error in errors:
+        return True
+    if "States.ALL" in errors:
+        return error not in _TERMINAL
+    return "States.TaskFailed" in errors and not error.startswith("States.")
+
+
+_TERMINAL = frozenset({"States.Runtime", "States.DataLimitExceeded"})
 
 
 def _told(outcome: Outcome) -> str:

@@ -1,61 +1,54 @@
 """decide(state, now, health, entropy) -> Decision: what to do next.
 
 Pure: time, health and chance come in as values. It emits events, folds each into the state at once, and goes
-on until every visit waits for something: an attempt's answer, a time, or a person. What the shell has to
-perform, after the events are durable, is in `commands`.
+on until every visit waits for something: an attempt's answer, a time, an evaluation, or a person. What the
+shell has to perform, after the events are durable, is in `commands`.
 """
 
 from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from core.data.conditions import holds
+from core.data.flow import Answer, Request
 from core.failover.health import ALL_WELL, Health
-from core.failover.routing import matches
 from core.graph.model import (
     ChoiceStep,
     FailStep,
+    Json,
+    MapStep,
     ParallelStep,
     PassStep,
     SucceedStep,
     Target,
     TaskStep,
     WaitStep,
+    WorkflowStep,
 )
 from core.machine import events as ev
-from core.machine.evolve import evolve
+from core.machine.beginning import begin
+from core.machine.flowing import choose, complete, entered, fail
 from core.machine.hedging import look, sent_at
+from core.machine.maps import advance
+from core.machine.names import named, renamed
+from core.machine.offspring import advance as advance_child
+from core.machine.run import Abort, Asked, Command, Poll, Rules, Run
+from core.machine.sending import hand_out
 from core.machine.state import Failure, State, Visit
-from core.machine.tasks import Moment, Plan, Send, first_attempt, next_attempt, put_off
+from core.machine.tasks import Moment, Plan, first_attempt, next_attempt, payload_of, put_off
 from core.machine.transitions import PARKED, PAUSED, PENDING
+from core.machine.undoing import begin_undo, undo_next
+from core.machine.waits import look as look_after
+from core.machine.waits import wait
 
-
-class Rules(msgspec.Struct, frozen=True):
-    """Settings that decisions need.
-
-    `skew_ms` is added to an attempt's `not_after` for clocks that differ. `data_budget` bounds the bytes that
-    all outputs of an execution may have together: it is read and shown whole.
-    """
-
-    skew_ms: int = 1_000
-    data_budget: int = 16 * 1024 * 1024
-
+__all__ = ["Abort", "Command", "Decision", "Poll", "Rules", "decide"]
 
 DEFAULT_RULES = Rules()
 
 ANSWERED = "the other attempt answered first"
-
-
-class Abort(msgspec.Struct, frozen=True):
-    """Give up the attempt in flight: close its connection and drop its answer."""
-
-    visit: str
-    attempt: int
-
-
-Command = Send | Abort
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -63,7 +56,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     `wake_at` is when to decide again if nothing happens before (Unix epoch, milliseconds; None: never).
     `queued` are the targets at one of which something waits for room: whoever drives the execution keeps it,
-    and decides again when there may be some.
+    and decides again when there may be some. `wanted` has to be evaluated elsewhere: decide again with the
+    answers before anything else, even before the events are appended.
     """
 
     state: State
@@ -71,6 +65,7 @@ class Decision(msgspec.Struct, frozen=True):
     commands: tuple[Command, ...]
     wake_at: int | None
     queued: tuple[Target, ...] = ()
+    wanted: Mapping[Asked, Request] = {}
 
 
 def decide(
@@ -82,36 +77,26 @@ def decide(
     *,
     sent: Mapping[tuple[str, int], int] | None = None,
     stopping: bool = False,
+    answers: Mapping[Asked, Answer] | None = None,
 ) -> Decision:
     """Everything that can be decided at the instant `now` (Unix epoch, milliseconds).
 
     `sent` is when attempts under way were sent, by visit and number; without, when they were decided.
+    `answers` are those to what an earlier decision wanted.
 
     A worker that is `stopping` sends nothing more: what it would send is put off for the next owner, who does
     not charge the step for the time between.
     """
-    run = _Run(state, Moment(now, health, entropy, rules.skew_ms, sent or {}), rules, stopping=stopping)
+    at = Moment(now, health, entropy, rules.skew_ms, sent or {})
+    run = _Decider(state, at, rules, stopping=stopping, answers=answers or {})
     run.go()
-    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at(), run.queues())
+    return Decision(
+        run.state, tuple(run.events), tuple(run.commands), run.wake_at(), run.queues(), run.wanted
+    )
 
 
-class _Run:
-    """One call of `decide`: the state as it grows, and what was decided so far."""
-
-    def __init__(self, state: State, at: Moment, rules: Rules, *, stopping: bool) -> None:
-        self.state = state
-        self.at = at
-        self.now = at.now
-        self.rules = rules
-        self.stopping = stopping
-        self.queued: dict[str, tuple[Target, ...]] = {}
-        self.looks: list[int] = []
-        self.events: list[ev.AnyEvent] = []
-        self.commands: list[Command] = []
-
-    def emit(self, event: ev.AnyEvent) -> None:
-        self.state = evolve(self.state, event)
-        self.events.append(event)
+class _Decider(Run):
+    """What is decided about the execution, and about each kind of step."""
 
     def wake_at(self) -> int | None:
         state = self.state
@@ -136,13 +121,15 @@ class _Run:
         return tuple(dict.fromkeys(target for targets in self.queued.values() for target in targets))
 
     def go(self) -> None:
+        hand_out(self)
         if self.state.terminal:
+            return
+        if self.state.ending is not None:
+            self.undo()
             return
         if self.state.cancel is not None:
             actor, reason = self.state.cancel
-            self.settle()
-            self.stop_visits("", "the execution was cancelled")
-            self.emit(ev.WorkflowCancelled(reason=reason, actor=actor))
+            self.end(ev.WorkflowCancelled(reason=reason, actor=actor), "the execution was cancelled")
             return
         if self.state.status == PARKED:
             return
@@ -152,23 +139,52 @@ class _Run:
         # What is parked is in doubt, and a person has to settle it: no time limit sweeps it away.
         limit = None if self.state.parked else self.state.deadline_at
         if limit is not None and self.now >= limit:
-            self.settle()
-            self.stop_visits("", "the execution's time limit passed")
-            self.emit(ev.WorkflowTimedOut())
+            self.end(ev.WorkflowTimedOut(), "the execution's time limit passed")
             return
-        if not self.state.entered:
+        if not self.state.begun:
             self.emit(ev.WorkflowStarted())
+        self.walk()
+        self.finish()
+
+    def walk(self) -> None:
+        """Take every visit as far as it goes now."""
         if not self.stopping:
             for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
-                self.visit(path)
+                if path in self.state.waiting:
+                    self.visit(path)
         self.take_up()
         if self.state.watched and not self.stopping:
             for path in sorted(self.state.watched):
                 self.hedge(path)
             # What was cut short goes on, wherever that leads.
             self.take_up()
-        if not self.state.terminal:
-            self.finish()
+
+    def end(self, how: ev.WorkflowCancelled | ev.WorkflowTimedOut | ev.WorkflowFailed, why: str) -> None:
+        """End the execution from outside its steps: what has its result is completed, the rest is stopped.
+
+        What is to be undone is undone first.
+        """
+        self.settle()
+        if self.wanted:
+            return
+        self.stop_visits("", why)
+        if begin_undo(self, how):
+            self.undo()
+        else:
+            self.emit(how)
+        hand_out(self)
+
+    def undo(self) -> None:
+        """Undo what completed steps did, one after another, then end as it was to end."""
+        if self.state.status == PARKED:
+            return
+        if self.state.status == PAUSED:
+            self.settle()
+            return
+        self.walk()
+        if not self.wanted:
+            undo_next(self)
+        hand_out(self)
 
     def take_up(self) -> None:
         """Take every ready visit as far as it goes now, and what follows from that."""
@@ -177,27 +193,30 @@ class _Run:
             if not paths:
                 return
             for path in paths:
-                if self.state.visits_total > self.state.visit_budget:
-                    self.run_away()
+                if self.state.runaway is not None:
+                    self.run_away(self.state.runaway)
                     return
                 if path in self.state.ready:
                     self.visit(path)
 
     def undecided(self) -> list[str]:
         """The ready visits but those that wait for room: they were asked, and will be when there is some."""
-        return sorted(path for path in self.state.ready if path not in self.queued)
+        return sorted(path for path in self.state.ready if path not in self.queued and path not in self.held)
 
     def finish(self) -> None:
+        """End the execution where its root has ended, unless something has to be evaluated first."""
         state = self.state
+        if state.terminal or self.wanted:
+            return
         if state.failure is not None:
-            self.emit(
-                ev.WorkflowFailed(
-                    error=state.failure.error, cause=state.failure.cause, step_id=state.failure.step_id
-                )
+            failed = ev.WorkflowFailed(
+                error=state.failure.error, cause=state.failure.cause, step_id=state.failure.step_id
             )
+            self.end(failed, "the execution failed")
         elif state.root_ended:
             self.emit(ev.WorkflowCompleted())
-        elif state.parked and not (state.in_flight or state.waiting or self.queued):
+            hand_out(self)
+        elif state.parked and not (state.in_flight or state.waiting or self.queued or self.held):
             self.emit(ev.WorkflowParked())
 
     def settle(self) -> None:
@@ -208,83 +227,90 @@ class _Run:
         """
         for path in sorted(self.state.answered):
             visit = self.state.visits[path]
-            if not self.too_much_data():
+            if self.too_much_data() is None:
                 self.abandon(visit, ANSWERED)
-                self.emit(ev.StepCompleted(visit=path, step_id=visit.step_id))
+                complete(self, self.state.visits[path], settling=True)
 
-    def too_much_data(self) -> bool:
-        return self.state.data_bytes > self.rules.data_budget
-
-    def run_away(self) -> None:
+    def run_away(self, step_id: str) -> None:
         budget = self.state.visit_budget
+        cause = f"{budget} visits of {step_id!r}, which is the limit: is there a loop that never ends?"
+        failure = Failure("Sidestep.VisitBudgetExceeded", cause, step_id)
         self.stop_visits("", "the execution used up its visit budget")
-        self.emit(
-            ev.WorkflowFailed(
-                error="Sidestep.VisitBudgetExceeded",
-                cause=f"{budget} steps were visited, which is the limit: is there a loop that never ends?",
-                step_id=self.state.current_step,
-            )
-        )
+        failure = named(self.state, failure)
+        failed = ev.WorkflowFailed(error=failure.error, cause=failure.cause, step_id=step_id)
+        self.end(failed, "the execution used up its visit budget")
 
     def visit(self, path: str) -> None:
         """Take one visit as far as it goes now."""
         visit = self.state.visits[path]
-        step = self.state.step_of(visit)
         if visit.status == PENDING:
-            self.start(visit)
+            if not begin(self, visit):
+                return
+            if path not in self.state.visits:
+                return
             visit = self.state.visits[path]
+        step = self.state.step_of(visit)
         match step:
             case TaskStep():
                 self.task(visit, step)
-            case ChoiceStep():
-                self.choose(visit, step)
             case ParallelStep():
                 self.join(visit)
-            case PassStep() | SucceedStep():
-                self.emit(ev.StepCompleted(visit=path, step_id=step.id))
+            case MapStep():
+                advance(self, visit, step)
             case WaitStep():
-                if visit.wake_at is not None and visit.wake_at <= self.now:
-                    self.emit(ev.StepCompleted(visit=path, step_id=step.id))
-            case FailStep():
-                self.fail(visit, Failure(step.error, step.cause, step.id))
+                wait(self, visit, step)
+            case WorkflowStep():
+                advance_child(self, visit, step)
+            case PassStep() | SucceedStep() | ChoiceStep() | FailStep():
+                self.at_once(visit, step)
             case _:
                 assert_never(step)
 
-    def start(self, visit: Visit) -> None:
-        step = self.state.step_of(visit)
-        deadline_at = wake_at = None
-        if isinstance(step, TaskStep):
-            deadline_at = self.now + step.deadline_ms
-        elif isinstance(step, WaitStep):
-            wake_at = (
-                step.until_ms if step.until_ms is not None else self.now + int((step.seconds or 0) * 1000)
-            )
-        self.emit(ev.StepStarted(visit=visit.path, step_id=step.id, deadline_at=deadline_at, wake_at=wake_at))
+    def at_once(self, visit: Visit, step: PassStep | SucceedStep | ChoiceStep | FailStep) -> None:
+        """A step that ends in the moment in which it begins."""
+        payload: Json = UNSET
+        fields: Mapping[str, Json] = {}
+        if step.flow is not None and not (isinstance(step, ChoiceStep) and step.flow.language == "native"):
+            found = entered(self, visit, step.flow)
+            if found is None:
+                return
+            if found.error:
+                fail(self, visit, Failure(found.error, found.cause, step.id))
+                return
+            payload, fields = found.value, found.fields
+        match step:
+            case ChoiceStep():
+                self.choose(visit, step, payload)
+            case FailStep():
+                error, cause = fields.get("Error", step.error), fields.get("Cause", step.cause)
+                fail(self, visit, Failure(str(error), str(cause), step.id))
+            case PassStep() | SucceedStep():
+                complete(self, visit, payload=payload)
 
     def task(self, visit: Visit, step: TaskStep) -> None:
         """Act on the last attempt's outcome, or start the first attempt, or the one that was waited for."""
         outcome = visit.outcome
         if outcome is not None and outcome.ok:
             self.abandon(visit, ANSWERED)
+            visit = self.state.visits[visit.path]
         elif visit.open:
+            look_after(self, visit, step)
             return
         if visit.failure is not None:
-            self.fail(visit, visit.failure)
+            fail(self, visit, visit.failure)
             return
         if outcome is not None and outcome.ok:
-            if self.too_much_data():
-                cause = (
-                    f"the outputs of this execution have more than {self.rules.data_budget} bytes together"
-                )
-                self.fail(visit, Failure("Sidestep.DataLimitExceeded", cause, step.id))
-                return
-            self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id))
+            complete(self, visit)
             return
-        plan = (
-            first_attempt(self.state, visit, step, self.at)
-            if outcome is None
-            else next_attempt(self.state, visit, step, outcome, self.at)
-        )
+        if outcome is None:
+            if not visit.attempts:
+                large = self.too_large("input", payload_of(self.state, visit, step))
+                if large is not None:
+                    fail(self, visit, replace(large, step_id=step.id))
+                    return
+            plan = first_attempt(self.state, visit, step, self.at)
+        else:
+            plan = next_attempt(self.state, visit, step, renamed(self.state, outcome), self.at)
         if self.stopping:
             plan = put_off(plan, visit, step, self.now)
         self.follow(plan)
@@ -292,7 +318,7 @@ class _Run:
             self.queued[visit.path] = () if self.stopping else plan.queued
             return
         if plan.failure is not None:
-            self.fail(self.state.visits[visit.path], plan.failure)
+            fail(self, self.state.visits[visit.path], plan.failure)
             return
         # A retry without a delay goes on at once.
         waits = self.state.visits[visit.path].wake_at
@@ -333,7 +359,10 @@ class _Run:
         elif seen.again is not None:
             self.looks.append(seen.again)
 
-    def choose(self, visit: Visit, step: ChoiceStep) -> None:
+    def choose(self, visit: Visit, step: ChoiceStep, payload: Json) -> None:
+        if step.flow is not None:
+            choose(self, visit, step, step.flow, payload)
+            return
         data = self.state.scopes[visit.scope].data
         for rule in step.choices:
             if holds(rule.condition, data):
@@ -342,51 +371,13 @@ class _Run:
         if step.default is not None:
             self.emit(ev.StepCompleted(visit=visit.path, step_id=step.id, next=step.default))
             return
-        self.fail(
-            visit, Failure("Sidestep.NoChoiceMatched", "no choice holds and there is no default", step.id)
-        )
+        cause = "no choice holds and there is no default"
+        fail(self, visit, Failure("Sidestep.NoChoiceMatched", cause, step.id))
 
     def join(self, visit: Visit) -> None:
         """End a PARALLEL whose branches have all ended, or one of whose branches has failed."""
         if visit.failure is not None:
             self.stop_visits(visit.path + "/", f"a branch of {visit.step_id} failed")
-            self.fail(self.state.visits[visit.path], visit.failure)
+            fail(self, self.state.visits[visit.path], visit.failure)
         elif visit.pending == 0:
-            self.emit(ev.StepCompleted(visit=visit.path, step_id=visit.step_id))
-
-    def fail(self, visit: Visit, failure: Failure) -> None:
-        step = self.state.step_of(visit)
-        for catcher in step.catch:
-            if matches(catcher.errors, failure.error):
-                self.emit(
-                    ev.StepFailed(
-                        visit=visit.path,
-                        step_id=step.id,
-                        error=failure.error,
-                        cause=failure.cause,
-                        next=catcher.next,
-                        result_path=catcher.result_path,
-                    )
-                )
-                return
-        self.emit(ev.StepFailed(visit=visit.path, step_id=step.id, error=failure.error, cause=failure.cause))
-
-    def stop_visits(self, prefix: str, reason: str) -> None:
-        """Cancel the live visits whose path begins with `prefix`, innermost first."""
-        paths = [path for path in self.state.visits if path.startswith(prefix)]
-        for path in sorted(paths, key=lambda one: (-one.count("/"), one)):
-            visit = self.state.visits[path]
-            self.abandon(visit, reason)
-            self.queued.pop(path, None)
-            at = self.now if visit.status == PARKED else None
-            self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason, at=at))
-
-    def abandon(self, visit: Visit, reason: str) -> None:
-        """Give up the visit's attempts in flight."""
-        for attempt in visit.open:
-            self.emit(
-                ev.AttemptAbandoned(
-                    visit=visit.path, step_id=visit.step_id, attempt=attempt.number, reason=reason
-                )
-            )
-            self.commands.append(Abort(visit.path, attempt.number))
+            complete(self, visit)

@@ -22,6 +22,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     function: str | None = None
     timeout_ms: int | None = None
     heartbeat_ms: int | None = None
+    wake_at: int | None = None
     items: list[Json] | None = None
     max_concurrency: int | None = None
     tolerated_count: int | None = None

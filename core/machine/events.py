@@ -74,7 +74,7 @@ class WorkflowCreated(Event, frozen=True, kw_only=True, tag="WORKFLOW_CREATED"):
 
     A rerun names the execution that it repeats, and who asked for it, and why. A child names the execution
     and the visit that started it, and how many executions stand above it (`depth`). `at` is when it was
-    accepted.
+    accepted, `size` the input's bytes of JSON.
     """
 
     workflow_id: str
@@ -90,6 +90,7 @@ class WorkflowCreated(Event, frozen=True, kw_only=True, tag="WORKFLOW_CREATED"):
     parent: str | None = None
     parent_visit: str | None = None
     depth: int = 0
+    size: int = 0
 
 
 class WorkflowStarted(Event, frozen=True, kw_only=True, tag="WORKFLOW_STARTED"):
@@ -275,13 +276,15 @@ class StepCompleted(Event, frozen=True, kw_only=True, tag="STEP_COMPLETED"):
     """The visit ended well. `next` is set where the step chose it (a CHOICE).
 
     `output`, where it is set, is the scope's new data (in a native definition what is merged into it), of
-    `size` bytes; `assigned` are the variables that it sets. `signal` is the message that a WAIT took.
+    `size` bytes; with `whole` it is the step's result as it is, which stands in earlier events. `assigned`
+    are the variables that it sets. `signal` is the message that a WAIT took.
     """
 
     visit: str
     step_id: str
     next: str | None = None
     output: Any = msgspec.UNSET
+    whole: bool = False
     size: int = 0
     assigned: dict[str, Json] | None = None
     signal: str | None = None

@@ -11,8 +11,8 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from core.errors import IllegalEvent
+from core.machine import awaiting, children, compensation, items, outbox, requested, visits
 from core.machine import events as ev
-from core.machine import requested, visits
 from core.machine.scopes import enter
 from core.machine.state import ROOT, Failure, Scope, State
 from core.machine.transitions import EXECUTION, next_status
@@ -61,9 +61,29 @@ def _apply(state: State, event: ev.AnyEvent) -> State:
         case ev.WorkflowCreated():
             return _created(state, event)
         case ev.WorkflowStarted():
-            if state.entered:
+            if state.begun:
                 raise IllegalEvent("the execution was started before")
-            return enter(state, ROOT, state.workflow.start_at)
+            return enter(replace(state, begun=True), ROOT, state.workflow.start_at)
+        case ev.ItemStarted():
+            return items.item_started(state, event)
+        case ev.AttemptAccepted():
+            return awaiting.attempt_accepted(state, event)
+        case ev.AttemptPolled():
+            return awaiting.attempt_polled(state, event)
+        case ev.HeartbeatReceived():
+            return awaiting.heartbeat_received(state, event)
+        case ev.CallbackReceived():
+            return awaiting.callback_received(state, event)
+        case ev.SignalReceived():
+            return awaiting.signal_received(state, event)
+        case ev.ChildStarted():
+            return children.child_started(state, event)
+        case ev.ChildEnded():
+            return children.child_ended(state, event)
+        case ev.MessagesSent():
+            return outbox.messages_sent(state, event)
+        case ev.CompensationStarted():
+            return compensation.compensation_started(state, event)
         case ev.CancelRequested():
             return replace(state, cancel=(event.actor, event.reason))
         case ev.WorkflowFailed():
@@ -93,6 +113,11 @@ def _created(state: State, event: ev.WorkflowCreated) -> State:
         visit_budget=event.visit_budget,
         deadline_at=event.deadline_at,
         rerun_of=event.rerun_of,
+        started_at=event.at,
+        parent=event.parent,
+        parent_visit=event.parent_visit,
+        depth=event.depth,
+        data_bytes=event.size,
     )
 
 

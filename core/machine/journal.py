@@ -3,21 +3,23 @@
 Stores keep these bytes and never look inside. A reader that meets a version it does not know leaves the
 journal alone (JournalUnreadable): a newer worker will take it.
 
-A batch bears the lowest version whose readers understand it: 2 where it holds an event that version 1 did
-not have, else 1. So an older worker can go on with every execution that nobody asked something new of, and
+A batch bears the lowest version whose readers understand it: 3 where it holds an event of the whole step
+language or one with data that was evaluated, 2 where it holds another that version 1 did not have, else 1.
+So an older worker can go on with every execution that nobody asked something new of, and
 a release can be taken back.
 """
 
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from core.errors import JournalUnreadable
 from core.machine import events as ev
 from core.machine.events import AnyEvent
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SINCE_2 = (
     ev.PauseRequested,
@@ -25,6 +27,19 @@ _SINCE_2 = (
     ev.WorkflowRedriven,
     ev.StepResolved,
     ev.RequestIgnored,
+)
+
+_SINCE_3 = (
+    ev.AttemptAccepted,
+    ev.AttemptPolled,
+    ev.HeartbeatReceived,
+    ev.CallbackReceived,
+    ev.SignalReceived,
+    ev.ItemStarted,
+    ev.ChildStarted,
+    ev.ChildEnded,
+    ev.MessagesSent,
+    ev.CompensationStarted,
 )
 
 
@@ -55,8 +70,23 @@ _version = msgspec.json.Decoder(_Version)
 
 def encode(envelope: Envelope) -> bytes:
     """The envelope as UTF-8 JSON, with the version that its events need."""
-    version = 2 if any(isinstance(event, _SINCE_2) for event in envelope.events) else 1
+    version = max(map(_version_of, envelope.events), default=1)
     return _encoder.encode(envelope if envelope.v == version else replace(envelope, v=version))
+
+
+def _version_of(event: AnyEvent) -> int:
+    match event:
+        case ev.StepStarted():
+            new = event.entry is not None or event.retry
+        case ev.StepCompleted():
+            new = event.output is not UNSET or event.whole or bool(event.assigned) or event.signal is not None
+        case ev.StepFailed():
+            new = event.output is not UNSET or bool(event.assigned)
+        case ev.WorkflowCreated():
+            new = event.parent is not None or not isinstance(event.input, dict)
+        case _:
+            new = isinstance(event, _SINCE_3)
+    return 3 if new else 2 if isinstance(event, _SINCE_2) else 1
 
 
 def decode(data: bytes) -> Envelope:

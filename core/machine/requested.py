@@ -81,10 +81,10 @@ def redriven(state: State, event: ev.WorkflowRedriven) -> State:
         cancel=None,
         fallen=None,
         # Where nothing fell, all that was entered had completed, or it never began.
-        root_ended=fallen is None and bool(state.entered),
+        root_ended=fallen is None and state.begun,
         deadline_at=event.deadline_at,
         redrives=state.redrives + 1,
-        visits_total=0,
+        runaway=None,
     )
     return state if fallen is None else put_in(state, again(fallen))
 

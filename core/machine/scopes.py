@@ -1,4 +1,4 @@
-"""Scopes: entering a step in one, opening the branches of a visit, and what is kept of what fell.
+"""Scopes: entering a step in one, opening those of a visit, and what is kept of what fell.
 
 A visit that failed and was not caught, or was cancelled, is kept by the visit that opened its scope (the
 root's by the state) until something catches the failure: a redrive enters exactly these again. They hang in
@@ -7,11 +7,12 @@ each other as their scopes did, so keeping one costs the same however much is un
 
 from typing import TypeVar
 
+import msgspec
 from immutables import Map
 from msgspec.structs import replace
 
-from core.graph.model import ParallelStep
-from core.machine.paths import base_path, branch_scope, visit_path
+from core.graph.model import Json, MapStep, Opener, ParallelStep
+from core.machine.paths import branch_scope, visit_path
 from core.machine.state import Failure, Fallen, Scope, State, Visit
 from core.machine.transitions import STEP, next_status
 
@@ -20,10 +21,25 @@ V = TypeVar("V")
 
 def enter(state: State, scope: str, step_id: str) -> State:
     """A new visit of `step_id` in `scope`, ready to be started."""
-    base = base_path(scope, step_id)
-    count = state.entered.get(base, 0) + 1
-    visit = Visit(path=visit_path(scope, step_id, count), step_id=step_id, scope=scope)
-    return replace(put_in(state, visit), entered=state.entered.set(base, count))
+    state, visit = new_visit(state, scope, step_id)
+    return put_in(state, visit)
+
+
+def new_visit(state: State, scope: str, step_id: str) -> tuple[State, Visit]:
+    """A visit of `step_id` that is not yet live, and the state that has counted it.
+
+    Where a step is entered more often in one scope than the budget allows, the state says which.
+    """
+    where = state.scopes[scope]
+    count = where.entered.get(step_id, 0) + 1
+    where = replace(where, entered=where.entered.set(step_id, count))
+    state = replace(
+        state,
+        scopes=state.scopes.set(scope, where),
+        seen=state.seen if step_id in state.seen else state.seen.set(step_id, None),
+        runaway=step_id if count > state.visit_budget * (1 + state.redrives) else state.runaway,
+    )
+    return state, Visit(path=visit_path(scope, step_id, count), step_id=step_id, scope=scope)
 
 
 def put_in(state: State, visit: Visit) -> State:
@@ -32,7 +48,6 @@ def put_in(state: State, visit: Visit) -> State:
         state,
         visits=state.visits.set(visit.path, visit),
         ready=state.ready.set(visit.path, None),
-        visits_total=state.visits_total + 1,
         current_step=visit.step_id,
     )
 
@@ -49,11 +64,23 @@ def gone(state: State, visit: Visit) -> State:
     )
 
 
+def shown(state: State, opener: Visit, step: Opener, index: int) -> Json:
+    """What the steps of a scope of `opener` see when it opens."""
+    states = state.workflow.language == "states"
+    given = state.scopes[opener.scope].data
+    if opener.entry is not None and opener.entry.input is not msgspec.UNSET:
+        given = opener.entry.input
+    if not isinstance(step, MapStep):
+        return given
+    items = opener.entry.items if opener.entry is not None else None
+    item = items[index] if items is not None else None
+    return item if states else {**given, "item": item, "index": index}
+
+
 def open_branches(state: State, visit: Visit, step: ParallelStep) -> State:
     """A PARALLEL began: each branch is entered with a copy of the data; after a redrive, those that fell."""
     if visit.results or visit.fallen:
-        return _open_again(state, visit)
-    data = state.scopes[visit.scope].data
+        return _open_again(state, visit, step)
     visit = replace(visit, pending=len(step.branches))
     state = replace(
         state,
@@ -61,23 +88,56 @@ def open_branches(state: State, visit: Visit, step: ParallelStep) -> State:
         ready=state.ready.delete(visit.path),
     )
     for index, first in enumerate(step.branches):
-        scope = Scope(path=branch_scope(visit.path, index), parent=visit.path, index=index, data=data)
-        state = enter(replace(state, scopes=state.scopes.set(scope.path, scope)), scope.path, first)
+        state = _open(state, visit, index, first, shown(state, visit, step, index))
     return replace(state, current_step=step.id)
 
 
-def _open_again(state: State, opener: Visit) -> State:
+def open_item(state: State, opener: Visit, step: MapStep, index: int, given: Json) -> State:
+    """The walk of one item began, with `given` (UNSET: what `shown` says); or again, if it fell."""
+    fallen = opener.fallen.get(index)
+    if fallen is not None:
+        opener = replace(
+            opener,
+            pending=opener.pending + 1,
+            fallen=opener.fallen.delete(index),
+            redo=tuple(one for one in opener.redo if one != index),
+        )
+        state = replace(state, visits=state.visits.set(opener.path, opener))
+        return _enter_again(state, opener, step, fallen)
+    opener = replace(opener, pending=opener.pending + 1, started=max(opener.started, index + 1))
+    state = replace(state, visits=state.visits.set(opener.path, opener))
+    given = shown(state, opener, step, index) if given is msgspec.UNSET else given
+    return _open(state, opener, index, step.first, given)
+
+
+def _open(state: State, opener: Visit, index: int, first: str, data: Json) -> State:
+    scope = Scope(
+        path=branch_scope(opener.path, index),
+        parent=opener.path,
+        index=index,
+        data=data,
+        variables=state.scopes[opener.scope].variables,
+    )
+    return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), scope.path, first)
+
+
+def _open_again(state: State, opener: Visit, step: ParallelStep) -> State:
     fallen = opener.fallen
-    data = state.scopes[opener.scope].data
     opener = replace(opener, pending=len(fallen), fallen=Map())
     state = replace(state, visits=state.visits.set(opener.path, opener))
     if fallen:
         state = replace(state, ready=state.ready.delete(opener.path))
     for _, one in sorted(fallen.items()):
-        # What a branch sees is what its opener's scope holds, and its own results.
-        scope = replace(one.scope, data={**data, **one.scope.result})
-        state = put_in(replace(state, scopes=state.scopes.set(scope.path, scope)), again(one.visit))
+        state = _enter_again(state, opener, step, one)
     return replace(state, current_step=opener.step_id)
+
+
+def _enter_again(state: State, opener: Visit, step: Opener, one: Fallen) -> State:
+    scope = one.scope
+    if state.workflow.language == "native":
+        # What a branch sees is what its opener's scope holds, and its own results.
+        scope = replace(scope, data={**shown(state, opener, step, scope.index), **scope.result})
+    return put_in(replace(state, scopes=state.scopes.set(scope.path, scope)), again(one.visit))
 
 
 def end_scope(state: State, path: str) -> State:
@@ -86,12 +146,15 @@ def end_scope(state: State, path: str) -> State:
     if scope.parent is None:
         return replace(state, root_ended=True)
     opener = state.visits[scope.parent]
-    opener = replace(
-        opener,
-        pending=opener.pending - 1,
-        results=opener.results.set(scope.index, dict(scope.result)),
-    )
-    ready = state.ready.set(opener.path, None) if opener.pending == 0 else state.ready
+    step = state.step_of(opener)
+    results = opener.results
+    if not isinstance(step, MapStep) or step.results != "reference":
+        result = scope.data if state.workflow.language == "states" else dict(scope.result)
+        results = results.set(scope.index, result)
+    opener = replace(opener, pending=opener.pending - 1, results=results)
+    ready = state.ready
+    if opener.pending == 0 or isinstance(step, MapStep):
+        ready = ready.set(opener.path, None)
     return replace(
         state,
         scopes=state.scopes.delete(path),
@@ -111,6 +174,10 @@ def fell(state: State, visit: Visit, failure: Failure | None = None) -> State:
         attempts=visit.attempts,
         results=visit.results,
         fallen=visit.fallen,
+        failure=failure,
+        entry=visit.entry,
+        started=visit.started,
+        entered_at=visit.entered_at,
     )
     scope = state.scopes[visit.scope]
     if scope.parent is None:
@@ -121,11 +188,13 @@ def fell(state: State, visit: Visit, failure: Failure | None = None) -> State:
             fallen=kept,
         )
     opener = state.visits[scope.parent]
+    left = scope if state.workflow.language == "states" else replace(scope, data={})
     opener = replace(
         opener,
         pending=opener.pending - 1,
+        failed=opener.failed + (failure is not None),
         failure=opener.failure or failure,
-        fallen=opener.fallen.set(scope.index, Fallen(replace(scope, data={}), kept)),
+        fallen=opener.fallen.set(scope.index, Fallen(left, kept)),
     )
     return replace(
         state,
@@ -138,7 +207,13 @@ def fell(state: State, visit: Visit, failure: Failure | None = None) -> State:
 def again(fallen: Visit) -> Visit:
     """The visit as a redrive enters it: a new round, with numbers for attempts that were never used."""
     status = next_status(STEP, fallen.status, "WORKFLOW_REDRIVEN")
-    return replace(fallen, status=status, round=fallen.round + (1 if fallen.attempts else 0))
+    return replace(
+        fallen,
+        status=status,
+        round=fallen.round + (1 if fallen.attempts else 0),
+        failure=None,
+        redo=tuple(sorted(fallen.fallen)),
+    )
 
 
 def without(mapping: Map[str, V], path: str) -> Map[str, V]:

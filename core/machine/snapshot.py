@@ -10,10 +10,11 @@ import msgspec
 from immutables import Map
 from msgspec.structs import replace
 
-from core.graph.model import Workflow
+from core.graph.model import OPENERS, Workflow
+from core.machine.scopes import shown
 from core.machine.state import State
 
-FORMAT = 4
+FORMAT = 5
 EVERY = 1_000
 """How many events lie between two snapshots."""
 
@@ -23,10 +24,12 @@ _Kept = msgspec.defstruct("_Kept", [(field.name, field.type) for field in _FIELD
 
 def dump(state: State) -> bytes:
     """The state as UTF-8 JSON."""
-    # What a branch sees is what its PARALLEL's scope holds, and its own results: it is not written again.
+    # Natively, what a branch sees is what its opener's scope holds, and its own results: it is not written
+    # again.
+    native = state.workflow.language == "native"
     scopes = Map(
         {
-            path: scope if scope.parent is None else replace(scope, data={})
+            path: scope if scope.parent is None or not native else replace(scope, data={})
             for path, scope in state.scopes.items()
         }
     )
@@ -38,14 +41,19 @@ def restore(data: bytes, workflow: Workflow) -> State:
     """The state that `dump` was given. Raises msgspec.DecodeError where the bytes are not its own."""
     kept = msgspec.json.decode(data, type=_Kept, dec_hook=_dict_to_map)
     state = State(workflow=workflow, **{field.name: getattr(kept, field.name) for field in _FIELDS})
-    scopes = state.scopes
-    for path in sorted(scopes, key=lambda one: one.count("/")):
-        scope = scopes[path]
-        if scope.parent is not None:
-            seen = scopes[state.visits[scope.parent].scope].data
-            shown = {**seen, **scope.result} if scope.result else seen
-            scopes = scopes.set(path, replace(scope, data=shown))
-    return replace(state, scopes=scopes)
+    if workflow.language != "native":
+        return state
+    for path in sorted(state.scopes, key=lambda one: one.count("/")):
+        scope = state.scopes[path]
+        if scope.parent is None:
+            continue
+        opener = state.visits[scope.parent]
+        step = state.step_of(opener)
+        if isinstance(step, OPENERS):
+            seen = shown(state, opener, step, scope.index)
+            seen = {**seen, **scope.result} if scope.result else seen
+            state = replace(state, scopes=state.scopes.set(path, replace(scope, data=seen)))
+    return state
 
 
 def _map_to_dict(value: Any) -> Any:

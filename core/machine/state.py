@@ -8,9 +8,12 @@ from collections.abc import Mapping
 
 import msgspec
 from immutables import Map
+from msgspec.structs import replace
 
 from core.failover.outcome import Outcome
-from core.graph.model import Json, Step, Target, Workflow
+from core.graph.model import Json, Step, Target, TaskStep, Workflow
+from core.graph.native_policies import default_deadline
+from core.machine.event import Entry
 from core.machine.transitions import NEW, PENDING, TERMINAL
 
 ROOT = ""
@@ -26,12 +29,21 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class OpenAttempt(msgspec.Struct, frozen=True):
-    """An attempt that was started, at `at` (Unix epoch, milliseconds), and has no outcome yet."""
+    """An attempt that was started, at `at` (Unix epoch, milliseconds), and has no outcome yet.
+
+    One that was accepted at `accepted_at` needs no owner: its result comes by a callback, or is asked for at
+    `poll_at` from `location`. `beat_at` is when it last gave a sign of life, `ends_at` when its time is over.
+    """
 
     number: int
     target: Target
     at: int = 0
     role: str = ""
+    accepted_at: int | None = None
+    location: str | None = None
+    poll_at: int | None = None
+    beat_at: int | None = None
+    ends_at: int | None = None
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +54,11 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     step's retry policies has used. `role` is that of the next attempt, where it has one. `outcome` is of the
     last attempt that ended and waits to be acted upon. `doubt` is set while an attempt of the round may have
     run without our knowing, and `interruptions` counts the owners in a row that ended with its attempt open.
-    Of a PARALLEL, `pending` counts the branches under way, `results` holds those of the others by index, and
-    `failure` is the first branch's that failed.
+    Of a PARALLEL or MAP, `pending` counts the branches or items under way, `results` holds those of the
+    others by index, and `failure` is the first one's that failed; of a MAP, `started` counts the items that
+    were begun, `failed` those that failed, and `redo` are those that a redrive has yet to begin again.
+    `entry` is what was evaluated for the visit at its beginning, at `entered_at`; `retry` says that it
+    repeats the whole step. `child` is the execution that a WORKFLOW waits for.
     """
 
     path: str
@@ -65,23 +80,33 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     interruptions: int = 0
     reasons: tuple[str, ...] = ()
     pending: int = 0
-    results: Map[int, dict[str, Json]] = Map()
+    results: Map[int, Json] = Map()
     failure: Failure | None = None
     fallen: "Map[int, Fallen]" = Map()
+    entry: Entry | None = None
+    entered_at: int = 0
+    started: int = 0
+    failed: int = 0
+    redo: tuple[int, ...] = ()
+    retry: bool = False
+    child: str | None = None
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """Where steps share data: the execution itself, or one branch of a visit.
+    """Where steps share data: the execution itself, or one branch or item of a visit.
 
-    `data` is what its steps see; `result` is what they have added to it, merged in order. `parent` is the
-    visit that opened it (None for the root), `index` its place among that visit's scopes.
+    `data` is what its next step sees; natively, `result` is what its steps have added to it, merged in order.
+    `variables` are those that can be seen in it. `parent` is the visit that opened it (None for the root),
+    `index` its place among that visit's scopes. `entered` counts visits by step.
     """
 
     path: str
     parent: str | None
     index: int
-    data: Mapping[str, Json]
+    data: Json
     result: Mapping[str, Json] = {}
+    variables: Mapping[str, Json] = {}
+    entered: Map[str, int] = Map()
 
 
 class Fallen(msgspec.Struct, frozen=True):
@@ -91,6 +116,48 @@ class Fallen(msgspec.Struct, frozen=True):
 
     scope: Scope
     visit: Visit
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """A signal that nobody has waited for yet."""
+
+    message_id: str
+    payload: Json = None
+    size: int = 0
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """What has to be said to another execution, until it was: `create` a child, `cancel` it, tell the parent
+    how it `ended`. The name in the outbox is the message's id there, so that it counts once.
+    """
+
+    kind: str
+    execution_id: str
+    visit: str = ""
+    workflow_id: str = ""
+    workflow_version: int | None = None
+    input: Json = None
+    reason: str = ""
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """A completed visit that is to be undone if the execution fails: what its scope added to the context,
+    and what the step gave.
+    """
+
+    visit: str
+    step_id: str
+    seen: Mapping[str, Json]
+    output: Json
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How an execution will end once what its steps did is undone."""
+
+    status: str
+    failure: Failure | None = None
+    reason: str = ""
+    actor: str = ""
 
 
 class Paused(msgspec.Struct, frozen=True):
@@ -105,25 +172,28 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """An execution after `version` events.
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
-    `entered` counts visits by base path, `visits_total` all of them; `data_bytes` adds up the sizes of the
-    outputs. `in_flight` and `parked` count open attempts and parked visits; `watched` holds the paths of
-    visits whose one open attempt may be hedged or cut short. `failure` is what ended the root
-    scope, where something did, and `fallen` the root's visit that failed or was cancelled. `answered` holds
-    the paths of ready visits that have their result. `held_at` is since when the time limit stands still,
-    `redrives` how often it was run again after its end.
+    `seen` are the steps that were entered, `runaway` is one that was too often; `data_bytes` adds up the
+    sizes of the input and the outputs. `in_flight` and `parked` count open attempts and parked visits;
+    `watched` holds the paths of visits whose one open attempt may be hedged or cut short. `failure` is what
+    ended the root scope, where something did, and `fallen` the root's visit that failed or was cancelled.
+    `answered` holds the paths of ready visits that have their result. `held_at` is since when the time limit
+    stands still, `redrives` how often it was run again after its end. `retried` counts the retries of each
+    step, and of all under the empty name. `signals` wait for a WAIT, `outbox` for being sent, and `undo`, by
+    the order of completion, for a failure; while they are undone `ending` says what comes after it.
     """
 
     execution_id: str
     workflow: Workflow
     status: str = NEW
     version: int = 0
-    input: Mapping[str, Json] = {}
+    input: Json = msgspec.field(default_factory=dict)
     scopes: Map[str, Scope] = Map()
     visits: Map[str, Visit] = Map()
     ready: Map[str, None] = Map()
     waiting: Map[str, int] = Map()
-    entered: Map[str, int] = Map()
-    visits_total: int = 0
+    begun: bool = False
+    seen: Map[str, None] = Map()
+    runaway: str | None = None
     data_bytes: int = 0
     visit_budget: int = 10_000
     deadline_at: int | None = None
@@ -141,6 +211,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     failed_over: bool = False
     redrives: int = 0
     current_step: str | None = None
+    started_at: int = 0
+    parent: str | None = None
+    parent_visit: str | None = None
+    depth: int = 0
+    retried: Map[str, int] = Map()
+    signals: Map[str, tuple[Signal, ...]] = Map()
+    outbox: Map[str, Outgoing] = Map()
+    undo: Map[int, Undo] = Map()
+    ending: Ending | None = None
 
     @property
     def terminal(self) -> bool:
@@ -148,14 +227,31 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in TERMINAL
 
     def step_of(self, visit: Visit) -> Step:
-        """The definition of the step that is visited."""
-        return self.workflow.steps[visit.step_id]
+        """The definition of the step that is visited, with what was evaluated for this visit."""
+        step = self.workflow.steps[visit.step_id]
+        entry = visit.entry
+        if entry is None or not isinstance(step, TaskStep):
+            return step
+        if entry.function is not None:
+            primary = replace(step.targets[0], function_id=entry.function)
+            step = replace(
+                step, targets=(primary, *(_named(one, entry.function) for one in step.targets[1:]))
+            )
+        if entry.timeout_ms is not None:
+            deadline_ms = default_deadline(entry.timeout_ms, len(step.targets), step.retries)
+            step = replace(step, timeout_ms=entry.timeout_ms, deadline_ms=deadline_ms)
+        return step if entry.heartbeat_ms is None else replace(step, heartbeat_ms=entry.heartbeat_ms)
 
     @property
-    def context(self) -> Mapping[str, Json]:
+    def context(self) -> Json:
         """The root scope's data: what the API shows as `context`."""
         root = self.scopes.get(ROOT)
         return self.input if root is None else root.data
+
+
+def _named(target: Target, function: str) -> Target:
+    """A fallback of a function that only the input names bears its name, unless it has one."""
+    return target if target.function_id else replace(target, function_id=function)
 
 
 def blank(execution_id: str, workflow: Workflow) -> State:

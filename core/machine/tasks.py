@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from core.failover.choosing import Chosen, Full, Nowhere, choose, is_well, others, rehearsal
 from core.failover.health import Health
@@ -11,7 +12,7 @@ from core.failover.outcome import Outcome
 from core.failover.roles import RETRY, SIDESTEP, STATIC
 from core.failover.routing import Fail, Park, Position, Retry, Sidestep, Wait, route
 from core.failover.words import few, joined
-from core.graph.model import Effects, Json, Target, TaskStep
+from core.graph.model import Await, Effects, Json, Step, Target, TaskStep
 from core.machine import events as ev
 from core.machine.paths import idempotency_key
 from core.machine.state import Failure, State, Visit
@@ -20,11 +21,16 @@ _STOPPING = "a worker stopped before it sent this"
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Send the attempt that `started` tells of, once, after that event is durable."""
+    """Send the attempt that `started` tells of, once, after that event is durable.
+
+    The answer gets Lambda's `envelope` where the step expects one; `awaits` says what makes it done.
+    """
 
     started: ev.AttemptStarted
-    payload: Mapping[str, Json]
+    payload: Json
     effects: Effects
+    envelope: bool = False
+    awaits: Await = "answer"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -117,6 +123,9 @@ def next_attempt(state: State, visit: Visit, step: TaskStep, outcome: Outcome, a
             return Plan(failure=Failure(verdict.error, verdict.cause, step.id))
         case Park():
             return Plan((ev.StepParked(visit=visit.path, step_id=step.id, reason=verdict.reason, at=now),))
+        case Retry() if verdict.policy is not None and not has_retries_left(state, step):
+            cause = f"{outcome.cause} (the retry budget is used up)".strip()
+            return Plan(failure=Failure(outcome.error, cause, step.id))
         case Retry():
             retry = ev.RetryScheduled(
                 visit=visit.path,
@@ -207,7 +216,27 @@ def start(
         at=now,
         role=role,
     )
-    return Plan((*before, started), Send(started, state.scopes[visit.scope].data, step.effects))
+    payload = payload_of(state, visit, step)
+    send = Send(started, payload, step.effects, step.lambda_envelope, step.awaits)
+    return Plan((*before, started), send)
+
+
+def payload_of(state: State, visit: Visit, step: TaskStep) -> Json:
+    """What the function is called with."""
+    entry = visit.entry
+    own = entry is not None and entry.input is not UNSET
+    data = entry.input if entry is not None and own else state.scopes[visit.scope].data
+    if step.lambda_envelope:
+        return data.get("Payload", {}) if isinstance(data, dict) else {}
+    return data
+
+
+def has_retries_left(state: State, step: Step) -> bool:
+    """Whether the retry budgets of the step and of the workflow, where they have one, allow one more."""
+    own = getattr(step, "retry_budget", None)
+    total = state.workflow.retry_budget
+    used = state.retried
+    return (own is None or used.get(step.id, 0) < own) and (total is None or used.get("", 0) < total)
 
 
 def _since(visit: Visit, now: int) -> int:

@@ -41,9 +41,35 @@ _WHILE_RUNNING = dict.fromkeys(
         "STEP_RESOLVED",
         "CANCEL_REQUESTED",
         "REQUEST_IGNORED",
+        "ATTEMPT_ACCEPTED",
+        "ATTEMPT_POLLED",
+        "HEARTBEAT_RECEIVED",
+        "CALLBACK_RECEIVED",
+        "SIGNAL_RECEIVED",
+        "ITEM_STARTED",
+        "CHILD_STARTED",
+        "CHILD_ENDED",
+        "MESSAGES_SENT",
+        "COMPENSATION_STARTED",
     ),
     RUNNING,
 )
+
+_HEARD = (
+    "ATTEMPT_ACCEPTED",
+    "ATTEMPT_POLLED",
+    "HEARTBEAT_RECEIVED",
+    "CALLBACK_RECEIVED",
+    "SIGNAL_RECEIVED",
+    "CHILD_ENDED",
+    "MESSAGES_SENT",
+)
+"""What is taken note of while nothing new may start."""
+
+
+def _after(status: str) -> dict[str, str]:
+    """What may still follow an end: requests that came too late, and telling others of it."""
+    return {"REQUEST_IGNORED": status, "MESSAGES_SENT": status}
 
 
 EXECUTION: Mapping[str, Mapping[str, str]] = {
@@ -52,6 +78,7 @@ EXECUTION: Mapping[str, Mapping[str, str]] = {
         "WORKFLOW_STARTED": RUNNING,
         "CANCEL_REQUESTED": PENDING,
         "REQUEST_IGNORED": PENDING,
+        "SIGNAL_RECEIVED": PENDING,
         "PAUSE_REQUESTED": PAUSED,
         "WORKFLOW_CANCELLED": CANCELLED,
         "WORKFLOW_TIMED_OUT": TIMED_OUT,
@@ -68,6 +95,7 @@ EXECUTION: Mapping[str, Mapping[str, str]] = {
         "WORKFLOW_TIMED_OUT": TIMED_OUT,
     },
     PAUSED: {
+        **dict.fromkeys(_HEARD, PAUSED),
         "ATTEMPT_SUCCEEDED": PAUSED,
         "ATTEMPT_FAILED": PAUSED,
         "ATTEMPT_INTERRUPTED": PAUSED,
@@ -79,20 +107,23 @@ EXECUTION: Mapping[str, Mapping[str, str]] = {
         "CANCEL_REQUESTED": PAUSED,
         "REQUEST_IGNORED": PAUSED,
         "WORKFLOW_RESUMED": RUNNING,
+        "COMPENSATION_STARTED": RUNNING,
         "WORKFLOW_CANCELLED": CANCELLED,
     },
     PARKED: {
+        **dict.fromkeys(_HEARD, PARKED),
         "STEP_RESOLVED": RUNNING,
         "CANCEL_REQUESTED": PARKED,
         "REQUEST_IGNORED": PARKED,
         "STEP_CANCELLED": PARKED,
         "PAUSE_REQUESTED": PAUSED,
+        "COMPENSATION_STARTED": RUNNING,
         "WORKFLOW_CANCELLED": CANCELLED,
     },
-    COMPLETED: {"REQUEST_IGNORED": COMPLETED},
-    FAILED: {"WORKFLOW_REDRIVEN": RUNNING, "REQUEST_IGNORED": FAILED},
-    CANCELLED: {"WORKFLOW_REDRIVEN": RUNNING, "REQUEST_IGNORED": CANCELLED},
-    TIMED_OUT: {"WORKFLOW_REDRIVEN": RUNNING, "REQUEST_IGNORED": TIMED_OUT},
+    COMPLETED: {**_after(COMPLETED)},
+    FAILED: {"WORKFLOW_REDRIVEN": RUNNING, **_after(FAILED)},
+    CANCELLED: {"WORKFLOW_REDRIVEN": RUNNING, **_after(CANCELLED)},
+    TIMED_OUT: {"WORKFLOW_REDRIVEN": RUNNING, **_after(TIMED_OUT)},
 }
 """Execution status, then event kind, to the next status."""
 
@@ -106,6 +137,13 @@ STEP: Mapping[str, Mapping[str, str]] = {
         "ATTEMPT_ABANDONED": RUNNING,
         "FAILED_OVER": RUNNING,
         "RETRY_SCHEDULED": RUNNING,
+        "ATTEMPT_ACCEPTED": RUNNING,
+        "ATTEMPT_POLLED": RUNNING,
+        "HEARTBEAT_RECEIVED": RUNNING,
+        "CALLBACK_RECEIVED": RUNNING,
+        "ITEM_STARTED": RUNNING,
+        "CHILD_STARTED": RUNNING,
+        "CHILD_ENDED": RUNNING,
         "STEP_COMPLETED": COMPLETED,
         "STEP_FAILED": FAILED,
         "STEP_PARKED": PARKED,

@@ -1,5 +1,6 @@
 """How the events of one visit change the state (see evolve.py, which alone calls these)."""
 
+import msgspec
 from immutables import Map
 from msgspec.structs import replace
 
@@ -7,19 +8,43 @@ from core.data.paths import assign, split
 from core.errors import IllegalEvent
 from core.failover.outcome import interrupted, succeeded
 from core.failover.roles import HEDGE
-from core.graph.model import Json, ParallelStep, PassStep, Step, TaskStep
+from core.graph.model import (
+    ChoiceStep,
+    FailStep,
+    Json,
+    MapStep,
+    ParallelStep,
+    PassStep,
+    Step,
+    SucceedStep,
+    TaskStep,
+    WaitStep,
+)
 from core.machine import events as ev
+from core.machine.items import joined_results
 from core.machine.limit import hold, let_go
-from core.machine.scopes import end_scope, enter, fell, gone, open_branches, without
-from core.machine.state import Failure, OpenAttempt, State, Visit
+from core.machine.scopes import end_scope, enter, fell, gone, new_visit, open_branches, without
+from core.machine.state import Failure, OpenAttempt, State, Undo, Visit
 from core.machine.transitions import PARKED, STEP, next_status
 
 
 def step_started(state: State, event: ev.StepStarted) -> State:
     """PENDING to RUNNING; a PARALLEL opens its branches, a WAIT its timer."""
     visit = moved(state, event.visit, event)
-    step = state.step_of(visit)
-    visit = replace(visit, deadline_at=event.deadline_at, wake_at=event.wake_at)
+    step = state.workflow.steps[visit.step_id]
+    if visit.path in state.waiting:
+        state = replace(
+            state,
+            waiting=state.waiting.delete(visit.path),
+            ready=state.ready.set(visit.path, None),
+        )
+    visit = replace(
+        visit,
+        deadline_at=event.deadline_at,
+        wake_at=event.wake_at,
+        entered_at=event.at,
+        entry=event.entry if event.entry is not None else visit.entry,
+    )
     if isinstance(step, ParallelStep):
         return open_branches(state, visit, step)
     if event.wake_at is not None:
@@ -147,13 +172,34 @@ def failed_over(state: State, event: ev.FailedOver) -> State:
 
 
 def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
-    """The visit waits, then tries again where the event says."""
+    """The visit waits, then tries again where the event says.
+
+    What a PARALLEL, MAP or WORKFLOW repeats is all of it, as a new visit: no key is used a second time.
+    """
     visit = moved(state, event.visit, event)
     step = state.step_of(visit)
     used = visit.retries
-    if event.policy is not None and isinstance(step, TaskStep):
+    if event.policy is not None and not isinstance(step, _NO_RETRIES):
         used = used or (0,) * len(step.retries)
         used = (*used[: event.policy], used[event.policy] + 1, *used[event.policy + 1 :])
+        retried = state.retried
+        for name in ("", visit.step_id):
+            retried = retried.set(name, retried.get(name, 0) + 1)
+        state = replace(state, retried=retried)
+    if not isinstance(step, TaskStep):
+        state, following = new_visit(gone(state, visit), visit.scope, visit.step_id)
+        following = replace(
+            following,
+            retries=used,
+            wake_at=event.wake_at,
+            retry=True,
+            reasons=(event.reason,),
+        )
+        return replace(
+            state,
+            visits=state.visits.set(following.path, following),
+            waiting=state.waiting.set(following.path, event.wake_at),
+        )
     visit = replace(
         visit,
         retries=used,
@@ -182,14 +228,53 @@ def step_completed(state: State, event: ev.StepCompleted) -> State:
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
     step = state.step_of(visit)
-    output = _output(visit, step)
-    if output:
-        scope = state.scopes[visit.scope]
-        scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
-        state = replace(state, scopes=state.scopes.set(scope.path, scope))
-    state = gone(state, visit)
+    if event.signal is not None:
+        state, visit = _take_signal(state, visit, step, event.signal)
+    if state.workflow.language == "states":
+        state = _passed_on(state, visit, event, _result(visit, step) if event.whole else event.output)
+    else:
+        unset = event.output is msgspec.UNSET
+        output = _output(visit, step) if unset else _merged(visit, event.output)
+        if output:
+            scope = state.scopes[visit.scope]
+            scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
+            state = replace(state, scopes=state.scopes.set(scope.path, scope))
+        if getattr(step, "compensate", None) is not None:
+            state = _to_undo(state, visit, output)
+    state = replace(gone(state, visit), data_bytes=state.data_bytes + event.size)
     following = event.next or step.next
     return enter(state, visit.scope, following) if following else end_scope(state, visit.scope)
+
+
+def _passed_on(state: State, visit: Visit, event: ev.StepCompleted | ev.StepFailed, output: Json) -> State:
+    """The scope with the data of its next state, and with what was assigned."""
+    if output is msgspec.UNSET and not event.assigned:
+        return state
+    scope = state.scopes[visit.scope]
+    scope = replace(
+        scope,
+        data=scope.data if output is msgspec.UNSET else output,
+        variables={**scope.variables, **event.assigned} if event.assigned else scope.variables,
+    )
+    return replace(state, scopes=state.scopes.set(scope.path, scope))
+
+
+def _take_signal(state: State, visit: Visit, step: Step, message_id: str) -> tuple[State, Visit]:
+    """The signal is the WAIT's, and nobody else's."""
+    name = (step.signal if isinstance(step, WaitStep) else None) or ""
+    there = state.signals.get(name, ())
+    taken = next((one for one in there if one.message_id == message_id), None)
+    if taken is None:
+        raise IllegalEvent(f"the signal {message_id} of {visit.path} is not there")
+    left = tuple(one for one in there if one is not taken)
+    signals = state.signals.set(name, left) if left else state.signals.delete(name)
+    return replace(state, signals=signals), replace(visit, outcome=succeeded(taken.payload))
+
+
+def _to_undo(state: State, visit: Visit, output: Json) -> State:
+    seen = state.scopes[visit.scope].data if visit.scope else {}
+    done = Undo(visit=visit.path, step_id=visit.step_id, seen=seen, output=output)
+    return replace(state, undo=state.undo.set(len(state.undo) + 1, done))
 
 
 def step_failed(state: State, event: ev.StepFailed) -> State:
@@ -198,6 +283,17 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
     state = gone(state, visit)
+    if event.next is not None and (state.workflow.language == "states" or event.output is not msgspec.UNSET):
+        caught = event.output
+        if state.workflow.language == "native":
+            scope = state.scopes[visit.scope]
+            merged = _merged(visit, event.output)
+            scope = replace(scope, result={**scope.result, **merged})
+            state = replace(state, scopes=state.scopes.set(scope.path, scope))
+            caught = {**scope.data, **merged}
+        state = _passed_on(state, visit, event, caught)
+        state = replace(state, data_bytes=state.data_bytes + event.size)
+        return enter(state, visit.scope, event.next)
     if event.next is not None:
         scope = state.scopes[visit.scope]
         caught = {"error": event.error, "cause": event.cause}
@@ -233,11 +329,18 @@ def step_cancelled(state: State, event: ev.StepCancelled) -> State:
     return fell(gone(state, visit), visit)
 
 
+_NO_RETRIES = (ChoiceStep, PassStep, WaitStep, SucceedStep, FailStep)
+
+
+def _result(visit: Visit, step: Step) -> Json:
+    """What a visit gave, as it is: UNSET where it gives nothing of its own."""
+    if isinstance(step, ParallelStep | MapStep):
+        return joined_results(visit, step, "states")
+    return visit.outcome.output if visit.outcome is not None else msgspec.UNSET
+
+
 def _output(visit: Visit, step: Step) -> dict[str, Json]:
-    """What a completed visit adds to its scope."""
-    if isinstance(step, TaskStep):
-        value = visit.outcome.output if visit.outcome is not None else None
-        return value if isinstance(value, dict) else {visit.step_id: value}
+    """What a completed visit of a native definition adds to its scope."""
     if isinstance(step, PassStep):
         return dict(step.result)
     if isinstance(step, ParallelStep):
@@ -246,7 +349,15 @@ def _output(visit: Visit, step: Step) -> dict[str, Json]:
         for result in in_order:
             merged.update(result)
         return {**merged, visit.step_id: in_order}
+    if isinstance(step, MapStep):
+        return {visit.step_id: joined_results(visit, step, "native")}
+    if isinstance(step, TaskStep) or visit.outcome is not None:
+        return _merged(visit, visit.outcome.output if visit.outcome is not None else None)
     return {}
+
+
+def _merged(visit: Visit, value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {visit.step_id: value}
 
 
 def _decide_next(state: State, visit: Visit) -> State:

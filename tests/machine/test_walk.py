@@ -220,7 +220,7 @@ def test_a_loop_names_each_visit_for_ever() -> None:
 
 
 def test_a_runaway_ends_by_name_when_its_visits_are_used_up() -> None:
-    machine = Machine(PassStep(id="a", next="b"), PassStep(id="b", next="a"), budget=50)
+    machine = Machine(PassStep(id="a", next="b"), PassStep(id="b", next="a"), budget=25)
     assert machine.state.failure is not None
     assert machine.state.failure.error == "Sidestep.VisitBudgetExceeded"
     assert machine.kinds().count("STEP_COMPLETED") == 50

@@ -1,0 +1,156 @@
+"""How a visit begins: what is evaluated for it, until when it has time, and when it wakes."""
+
+from typing import Any
+
+from msgspec import UNSET
+
+from core.data.flow import Answer
+from core.data.paths import MISSING, lookup
+from core.data.paths import split as keys_of
+from core.graph.model import Batching, Json, MapStep, Step, TaskStep, WaitStep, WorkflowStep
+from core.graph.native_policies import default_deadline
+from core.machine import events as ev
+from core.machine.flowing import AT_ONCE, entered, fail, size_of
+from core.machine.maps import batches
+from core.machine.run import Run
+from core.machine.state import Failure, Visit
+
+
+def begin(run: Run, visit: Visit) -> bool:
+    """Begin the visit; False where it has to wait for an evaluation, or has failed at once."""
+    step = run.state.step_of(visit)
+    flow = getattr(step, "flow", None)
+    found: Answer | None = None
+    if flow is not None and visit.entry is None and not isinstance(step, AT_ONCE):
+        found = entered(run, visit, flow)
+        if found is None:
+            return False
+        if found.error:
+            _started(run, visit, step, None)
+            fail(run, run.state.visits[visit.path], Failure(found.error, found.cause, step.id))
+            return False
+    entry: ev.Entry | None = None
+    if visit.entry is None:
+        made = _entry(run, visit, step, found)
+        if isinstance(made, Failure):
+            _started(run, visit, step, None)
+            fail(run, run.state.visits[visit.path], made)
+            return False
+        entry = made
+    _started(run, visit, step, entry)
+    return True
+
+
+def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None:
+    deadline_at = wake_at = None
+    at = run.now if getattr(step, "flow", None) is not None else 0
+    if isinstance(step, TaskStep):
+        deadline_ms = step.deadline_ms
+        if entry is not None and entry.timeout_ms is not None:
+            deadline_ms = default_deadline(entry.timeout_ms, len(step.targets), step.retries)
+        deadline_at = run.now + deadline_ms
+    elif isinstance(step, WaitStep):
+        wake_at = _wake_at(run, step, entry)
+    elif isinstance(step, WorkflowStep) and step.timeout_ms is not None:
+        wake_at = run.now + step.timeout_ms
+    run.emit(
+        ev.StepStarted(
+            visit=visit.path,
+            step_id=step.id,
+            deadline_at=deadline_at,
+            wake_at=wake_at,
+            at=at,
+            entry=entry,
+            retry=visit.retry,
+        )
+    )
+
+
+def _wake_at(run: Run, step: WaitStep, entry: ev.Entry | None) -> int | None:
+    if entry is not None and entry.wake_at is not None:
+        return entry.wake_at
+    if step.signal is not None or step.callback:
+        return None if step.timeout_ms is None else run.now + step.timeout_ms
+    return step.until_ms if step.until_ms is not None else run.now + int((step.seconds or 0) * 1000)
+
+
+def _entry(run: Run, visit: Visit, step: Step, found: Answer | None) -> ev.Entry | Failure | None:
+    """What was evaluated, as the journal keeps it; None where there is nothing to keep."""
+    if isinstance(step, MapStep):
+        return _map_entry(run, visit, step, found)
+    if found is None:
+        return None
+    fields: dict[str, Any] = {}
+    if found.value is not UNSET:
+        fields["input"] = found.value
+    if isinstance(step, TaskStep):
+        if step.dynamic_function:
+            name = found.value.get("FunctionName") if isinstance(found.value, dict) else None
+            if not isinstance(name, str) or not name:
+                return Failure("States.Runtime", "The input has no 'FunctionName', which is text.", step.id)
+            fields["function"] = name
+        for ours, theirs in (("timeout_ms", "TimeoutSeconds"), ("heartbeat_ms", "HeartbeatSeconds")):
+            if theirs in found.fields:
+                fields[ours] = int(found.fields[theirs] * 1000)
+    if isinstance(step, WaitStep):
+        if "Seconds" in found.fields:
+            fields["wake_at"] = run.now + int(found.fields["Seconds"] * 1000)
+        if "Timestamp" in found.fields:
+            fields["wake_at"] = int(found.fields["Timestamp"])
+    return ev.Entry(**fields) if fields else None
+
+
+def _map_entry(run: Run, visit: Visit, step: MapStep, found: Answer | None) -> ev.Entry | Failure:
+    data = run.state.scopes[visit.scope].data
+    value = UNSET if found is None else found.value
+    fields = {} if found is None else found.fields
+    if "Items" in fields:
+        items = fields["Items"]
+    elif step.items is not None:
+        items = lookup(data, keys_of(step.items))
+    else:
+        items = data if value is UNSET else value
+    if not isinstance(items, list):
+        return _no_list(run, step, items)
+    shared = fields.get("BatchInput", UNSET)
+    per_batch = Batching(
+        items=fields.get("MaxItemsPerBatch", step.batching.items if step.batching else None),
+        size=fields.get("MaxInputBytesPerBatch", step.batching.size if step.batching else None),
+    )
+    if step.batching is not None or per_batch.items or per_batch.size:
+        items = batches(items, per_batch, shared)
+    entry = ev.Entry(
+        input=value,
+        items=items,
+        max_concurrency=fields.get("MaxConcurrency"),
+        tolerated_count=fields.get("ToleratedFailureCount"),
+        tolerated_percent=fields.get("ToleratedFailurePercentage"),
+    )
+    if run.state.data_bytes > run.rules.data_limit and size_of(items) > run.rules.data_limit:
+        cause = f"the items have more than {run.rules.data_limit} bytes of JSON, which is the limit"
+        return Failure("Sidestep.DataLimitExceeded", cause, step.id)
+    return entry
+
+
+def _no_list(run: Run, step: MapStep, items: Json) -> Failure:
+    if run.state.workflow.language == "native":
+        what = "nothing is there" if items is MISSING else f"it is {_kind(items)}"
+        where = f"at {step.items!r} " if step.items is not None else ""
+        return Failure("Sidestep.ItemsNotAList", f"the items have to be a list, and {where}{what}", step.id)
+    query = step.flow is not None and step.flow.language == "jsonata"
+    error = "States.QueryEvaluationError" if query else "States.Runtime"
+    return Failure(error, f"Map state input must be an array, and it is {_kind(items)}", step.id)
+
+
+def _kind(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case _:
+            return "an object"

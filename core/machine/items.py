@@ -1,0 +1,105 @@
+"""The items of a MAP: which begins next, what is tolerated, and what they gave together."""
+
+from msgspec.structs import replace
+
+from core.errors import IllegalEvent
+from core.graph.model import Json, MapStep, ParallelStep
+from core.machine import events as ev
+from core.machine.scopes import open_item
+from core.machine.state import State, Visit
+from core.machine.transitions import RUNNING
+
+MOST_AT_ONCE = 1_000
+"""Items of one MAP under way where it names no bound: AWS's inline MAP has 40, its distributed one 10,000."""
+
+
+def item_started(state: State, event: ev.ItemStarted) -> State:
+    """The walk of one item begins, or begins again."""
+    visit = state.visits.get(event.visit)
+    if visit is None or visit.status != RUNNING:
+        raise IllegalEvent(f"{ev.kind(event)}: no MAP {event.visit} is running")
+    step = state.step_of(visit)
+    if not isinstance(step, MapStep) or not _may_begin(visit, event.index):
+        raise IllegalEvent(f"item {event.index} of {event.visit} cannot begin")
+    state = open_item(state, visit, step, event.index, event.input)
+    visit = state.visits[visit.path]
+    if next_item(visit, step) is None:
+        state = replace(state, ready=state.ready.delete(visit.path))
+    return state
+
+
+def _may_begin(visit: Visit, index: int) -> bool:
+    return index in visit.redo or index == visit.started < count(visit)
+
+
+def count(visit: Visit) -> int:
+    """How many items (or batches) the visit has."""
+    return len(visit.entry.items) if visit.entry is not None and visit.entry.items is not None else 0
+
+
+def next_item(visit: Visit, step: MapStep) -> int | None:
+    """The index of the item that may begin now; None where all have begun, or enough are under way."""
+    at_once = step.max_concurrency
+    if visit.entry is not None and visit.entry.max_concurrency is not None:
+        at_once = visit.entry.max_concurrency
+    if visit.pending >= (min(at_once, MOST_AT_ONCE) or MOST_AT_ONCE):
+        return None
+    if visit.redo:
+        return visit.redo[0]
+    return visit.started if visit.started < count(visit) else None
+
+
+def all_ended(visit: Visit) -> bool:
+    """True when every item has had its walk."""
+    return not visit.pending and not visit.redo and visit.started >= count(visit)
+
+
+def has_tolerance(visit: Visit, step: MapStep) -> bool:
+    """Whether the MAP says that some of its items may fail."""
+    return any(limit for limit in _tolerances(visit, step))
+
+
+def is_tolerated(visit: Visit, step: MapStep) -> bool:
+    """Whether the MAP goes on with as many failed items as it has now.
+
+    Of two limits both hold (AWS Step Functions, "Setting failure thresholds").
+    """
+    if not visit.failed:
+        return True
+    most, percent = _tolerances(visit, step)
+    if not most and not percent:
+        return False
+    return (not most or visit.failed <= most) and (
+        not percent or visit.failed * 100 <= percent * count(visit)
+    )
+
+
+def _tolerances(visit: Visit, step: MapStep) -> tuple[int, float]:
+    most, percent = step.tolerated_count, step.tolerated_percent
+    if visit.entry is not None:
+        most = most if visit.entry.tolerated_count is None else visit.entry.tolerated_count
+        percent = percent if visit.entry.tolerated_percent is None else visit.entry.tolerated_percent
+    return most, percent
+
+
+def joined_results(visit: Visit, step: MapStep | ParallelStep, language: str) -> Json:
+    """What the branches or items gave together, in order: a list, or the MAP's other forms of it."""
+    if isinstance(step, ParallelStep):
+        return [visit.results[index] for index in range(len(step.branches))]
+    if step.results == "reference":
+        return {
+            "items": count(visit),
+            "succeeded": visit.started - visit.failed,
+            "failed": visit.failed,
+            "visit": visit.path,
+        }
+    found = []
+    for index in range(visit.started):
+        if index in visit.results:
+            found.append(visit.results[index])
+        elif language == "native":
+            failure = visit.fallen[index].visit.failure
+            found.append({"error": failure.error, "cause": failure.cause} if failure is not None else None)
+    if step.results == "FLATTEN":
+        return [inner for one in found for inner in (one if isinstance(one, list) else [one])]
+    return found

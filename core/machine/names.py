@@ -1,0 +1,35 @@
+"""Errors by the names of the definition's language: a States Language machine knows AWS's names only."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from core.failover.outcome import Outcome
+from core.machine.state import Failure, State
+
+STATES: Final = {
+    "Sidestep.Timeout": "States.Timeout",
+    "Sidestep.DeadlineExceeded": "States.Timeout",
+    "Sidestep.TimedOut": "States.Timeout",
+    "Sidestep.HeartbeatTimeout": "States.HeartbeatTimeout",
+    "Sidestep.DataLimitExceeded": "States.DataLimitExceeded",
+    "Sidestep.NoChoiceMatched": "States.NoChoiceMatched",
+    "Sidestep.VisitBudgetExceeded": "States.Runtime",
+    "Sidestep.TooManyItemsFailed": "States.ExceedToleratedFailureThreshold",
+    "Sidestep.ItemsNotAList": "States.Runtime",
+}
+"""What the States Language's specification (appendix A) and AWS call errors that are ours."""
+
+
+def named(state: State, failure: Failure) -> Failure:
+    """The failure, with its error's name in the language of the definition."""
+    if state.workflow.language == "native" or failure.error not in STATES:
+        return failure
+    return Failure(STATES[failure.error], failure.cause, failure.step_id)
+
+
+def renamed(state: State, outcome: Outcome) -> Outcome:
+    """The outcome, with its error's name in the language of the definition."""
+    if state.workflow.language == "native" or outcome.error not in STATES:
+        return outcome
+    return replace(outcome, error=STATES[outcome.error])
