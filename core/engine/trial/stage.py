@@ -40,7 +40,7 @@ _LEASE: Final = FOR_EVER * 10
 class TrialView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of a trial.
 
-    `output` is there where it completed, `error` and `cause` where it did not. `steps_entered` are the ids of
+    `output` is there where it completed, `error` and `cause` where it failed with any. `steps_entered` are the ids of
     the steps in the order in which they were entered; a whole PARALLEL or MAP that is tried again is entered
     once.
     """
@@ -202,12 +202,17 @@ async def _view(store: Store, executions: Executions, execution_id: str) -> Tria
     return TrialView(
         status=view.status,
         output=view.output if view.status == COMPLETED else msgspec.UNSET,
-        error=msgspec.UNSET if failed is None else failed.error,
-        cause=msgspec.UNSET if failed is None else failed.cause,
+        error=_told(failed and failed.error),
+        cause=_told(failed and failed.cause),
         context=view.context,
         steps_entered=entered,
         history=history,
     )
+
+
+def _told(text: str | None) -> str | msgspec.UnsetType:
+    """Text that is there; a FAIL state need not give any."""
+    return text or msgspec.UNSET
 
 
 async def _envelopes(store: Store, execution_id: str) -> AsyncGenerator[Envelope, None]:
