@@ -1,9 +1,9 @@
 """Recorded cases: a state machine, its input, what its functions answered, and what came of it.
 
-One JSON object a line of `cases.jsonl`: `id`, `category`, `definition`, `input`, `calls` (each with `state`, and
-`output`, or `error` and `cause`; `raised_by: engine` where the engine itself must raise the error), `expect`
-(`status`, `output`, `error`, `events`), `wildcards` (strings in `expect` that stand for values of a run) and
-`features`.
+One JSON object a line of `cases.jsonl`: `id`, `category`, `definition`, `input`, `calls` (each with `state`,
+and `output`, or `error` and `cause`; `raised_by: engine` where the engine itself must raise the error),
+`expect` (`status`, `output`, `error`, `events`), `wildcards` (strings in `expect` that stand for values of a
+run) and `features`.
 """
 
 import json

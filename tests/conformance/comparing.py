@@ -1,9 +1,9 @@
 """Whether a result is the one that was recorded.
 
-Values are compared exactly, but for the case's wildcards. A string that holds a JSON object or list is compared
-as that, since the order of members and white space in it are nobody's promise. A wildcard matches any value,
-any name of a member, and as a token in angle brackets any part of a string. The cause of an error is prose, and
-is not compared.
+Values are compared exactly, but for the case's wildcards. A string that holds a JSON object or list is
+compared as that, since the order of members and white space in it are nobody's promise. A wildcard matches
+any value, any name of a member, and as a token in angle brackets any part of a string. The cause of an error
+is prose, and is not compared.
 """
 
 import json
@@ -63,13 +63,10 @@ def alike(expected: Any, actual: Any, wild: Collection[str] = ()) -> bool:
             )
         case _, bool():
             return False
+        case int() | float(), int() | float():
+            return expected == actual
         case _:
-            return (
-                type(expected) in {int, float}
-                and type(actual) in {int, float}
-                and expected == actual
-                or (type(expected) is type(actual) and bool(expected == actual))
-            )
+            return type(expected) is type(actual) and bool(expected == actual)
 
 
 def _has(actual: Mapping[str, Any], name: str, value: Any, wild: Collection[str]) -> bool:

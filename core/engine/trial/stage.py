@@ -40,9 +40,9 @@ _LEASE: Final = FOR_EVER * 10
 class TrialView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of a trial.
 
-    `output` is there where it completed, `error` and `cause` where it failed with any. `steps_entered` are the ids of
-    the steps in the order in which they were entered; a whole PARALLEL or MAP that is tried again is entered
-    once.
+    `output` is there where it completed, `error` and `cause` where it failed with any. `steps_entered` are
+    the ids of the steps in the order in which they were entered; a whole PARALLEL or MAP that is tried again
+    is entered once.
     """
 
     status: str
@@ -202,15 +202,15 @@ async def _view(store: Store, executions: Executions, execution_id: str) -> Tria
     return TrialView(
         status=view.status,
         output=view.output if view.status == COMPLETED else msgspec.UNSET,
-        error=_told(failed and failed.error),
-        cause=_told(failed and failed.cause),
+        error=_told("" if failed is None else failed.error),
+        cause=_told("" if failed is None else failed.cause),
         context=view.context,
         steps_entered=entered,
         history=history,
     )
 
 
-def _told(text: str | None) -> str | msgspec.UnsetType:
+def _told(text: str) -> str | msgspec.UnsetType:
     """Text that is there; a FAIL state need not give any."""
     return text or msgspec.UNSET
 
