@@ -28,6 +28,9 @@ from core.ports.store import Filter
 BIG_DEFINITION = 200
 """Steps from which a definition is read in a thread, so that it holds up nobody else."""
 
+BIG_MACHINE = 2_000
+"""The same for a machine in the States Language: values of any kind in its document."""
+
 MAX_SEQ = 10**15
 
 router = APIRouter(tags=["executions"])
@@ -203,8 +206,26 @@ async def read_workflow(runtime: Runtime, document: Json) -> Workflow:
 
 def is_big(document: Json) -> bool:
     """Whether reading this takes long enough to hold up others."""
-    steps: Any = document.get("steps") if isinstance(document, dict) else None
-    return isinstance(steps, list) and len(steps) > BIG_DEFINITION
+    if not isinstance(document, dict):
+        return False
+    steps: Any = document.get("steps")
+    if isinstance(steps, list):
+        return len(steps) > BIG_DEFINITION
+    return "States" in document and _holds_more(document, BIG_MACHINE)
+
+
+def _holds_more(document: Json, values: int) -> bool:
+    """Whether more than so many values stand in a document; states stand within states, so all count."""
+    stack = [document]
+    seen = 0
+    while stack and seen <= values:
+        value = stack.pop()
+        seen += 1
+        if isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+    return seen > values
 
 
 async def _outcome(runtime: Runtime, execution_id: str, seconds: float) -> str:

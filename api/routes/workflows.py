@@ -78,7 +78,7 @@ async def register_workflow(request: Request, workflow_id: str) -> Response:
         )
         raise invalid_definition((told(mismatch),))
     before = await _newest(request, workflow_id)
-    kept = await runtime.workflows.register(document)
+    kept = await runtime.workflows.register(document, workflow_id)
     fresh = before is None or before.version != kept.version
     headers = (
         {"location": f"/workflows/{quote(workflow_id, safe='')}?version={kept.version}"} if fresh else {}

@@ -6,7 +6,7 @@ from core.engine.definitions import Definitions
 from core.errors import InvalidDefinition, Problem
 from core.failover.health import Health
 from core.graph.model import Target, TaskStep, Workflow
-from core.graph.reading import check, read_workflow
+from core.graph.reading import check, place_of, read_workflow, under_id
 from core.ports.clock import Clock
 from core.ports.health import HealthBoard
 from core.ports.provider import Provider
@@ -34,12 +34,15 @@ class Workflows:
         """What is known of the targets: what a thread needs that reads or validates a definition."""
         return self._board.view()
 
-    def read(self, document: object, known: Health | None = None) -> Workflow:
+    def read(self, document: object, known: Health | None = None, workflow_id: str | None = None) -> Workflow:
         """The workflow that a document describes and that can run here. Raises InvalidDefinition.
 
-        In a thread it needs what is `known`, since the board is for the event loop's alone.
+        In a thread it needs what is `known`, since the board is for the event loop's alone. A document whose
+        language knows no ids goes by `workflow_id`, or else by its digest.
         """
         workflow = read_workflow(document)
+        if workflow_id is not None:
+            workflow = under_id(workflow, workflow_id)
         self._refuse_unreachable(workflow, known)
         return workflow
 
@@ -50,9 +53,11 @@ class Workflows:
             return problems
         return (*problems, *self._unreachable(read_workflow(document), known))
 
-    async def register(self, document: object) -> WorkflowVersion:
-        """Keep a definition under its id; the newest version's own content again is that version."""
-        workflow = self.read(document)
+    async def register(self, document: object, workflow_id: str | None = None) -> WorkflowVersion:
+        """Keep a definition under its id, or `workflow_id` where its language knows none; the newest
+        version's own content again is that version.
+        """
+        workflow = self.read(document, workflow_id=workflow_id)
         await self.prepare(workflow)
         return await self._store.put_workflow(
             workflow.id, workflow.digest, workflow.source, self._clock.now_ms()
@@ -61,7 +66,7 @@ class Workflows:
     async def registered(self, workflow_id: str, version: int | None = None) -> Workflow:
         """A registered workflow that can run here. Raises WorkflowNotFound, InvalidDefinition."""
         kept = await self._store.get_workflow(workflow_id, version)
-        workflow = await self._definitions.get(kept.digest)
+        workflow = under_id(await self._definitions.get(kept.digest), workflow_id)
         self._refuse_unreachable(workflow)
         return workflow
 
@@ -70,7 +75,7 @@ class Workflows:
         by_provider: dict[str, list[Target]] = {}
         for step in workflow.steps.values():
             if isinstance(step, TaskStep):
-                for target in step.targets:
+                for target in step.targets[1:] if step.dynamic_function else step.targets:
                     by_provider.setdefault(target.provider, []).append(target)
         for name, targets in by_provider.items():
             provider = self._providers.get(name)
@@ -88,14 +93,18 @@ class Workflows:
         problems = []
         for index, step in enumerate(workflow.steps.values()):
             if isinstance(step, TaskStep):
-                problems.extend(self._of_step(f"/steps/{index}", step, health))
+                problems.extend(self._of_step(place_of(workflow, step.id, index), step, health))
         return problems
 
     def _of_step(self, pointer: str, step: TaskStep, health: Health) -> list[Problem]:
         """A primary that cannot be called goes to its fallback, which must then be one that can be: nobody
         wants to learn of a mistyped fallback in an outage.
         """
-        why_not = [self._refusal(target, health) for target in step.targets]
+        why_not = [
+            # A function that only the payload names cannot be judged yet.
+            health.refusal(target) if step.dynamic_function and not index else self._refusal(target, health)
+            for index, target in enumerate(step.targets)
+        ]
         if all(reason is not None for reason in why_not):
             told = "; ".join(f"{target}: {why}" for target, why in zip(step.targets, why_not, strict=True))
             return [

@@ -9,7 +9,8 @@ from core.errors import InvalidDefinition, Problem
 from core.graph import native
 from core.graph.canonical import digest, encode, find_unfit
 from core.graph.draft import Draft
-from core.graph.findings import Findings, shown
+from core.graph.fields import Fields
+from core.graph.findings import Findings, pointer, shown
 from core.graph.limits import UNLIMITED, Limits
 from core.graph.model import PROVIDERS, Json, Workflow
 from core.graph.states_language import machine
@@ -80,6 +81,28 @@ def parse_stored(source: bytes) -> Workflow:
     if draft is None or findings.errors:
         raise InvalidDefinition(findings.in_order(document))
     return _workflow(draft, source)
+
+
+def under_id(workflow: Workflow, workflow_id: str) -> Workflow:
+    """`workflow` by the id that a caller gives it, where its language knows none; else itself.
+
+    Raises InvalidDefinition for what can be no id.
+    """
+    if workflow.language == "native" or workflow.id == workflow_id:
+        return workflow
+    findings = Findings(Limits(), None)
+    Fields(findings, {"id": workflow_id}, (), "The machine").identifier("id", required="Give it an id.")
+    if findings.errors:
+        raise InvalidDefinition(findings.in_order({}))
+    return msgspec.structs.replace(workflow, id=workflow_id)
+
+
+def place_of(workflow: Workflow, step_id: str, index: int) -> str:
+    """The JSON Pointer, into its document, of a step: the `index`th of the workflow's."""
+    if workflow.language == "native":
+        return f"/steps/{index}"
+    place = machine.find_state(msgspec.json.decode(workflow.source), step_id)
+    return "" if place is None else pointer(place)
 
 
 def _read(document: object, findings: Findings) -> Workflow | None:

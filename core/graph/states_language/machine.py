@@ -23,6 +23,7 @@ WORDS: Final = Words(
     lead_out='Lead out of the loop to a state with "End": true, a Succeed or a Fail.',
 )
 
+PROCESSORS: Final = ("ItemProcessor", "Iterator")
 VERSIONS: Final = ("1.0",)
 
 
@@ -42,7 +43,7 @@ def read_states_language(document: dict[str, Json], findings: Findings) -> Draft
     while machine.waiting:
         inner = machine.waiting.popleft()
         scope = Fields(findings, inner.members, inner.place, inner.subject)
-        machine.read_scope(scope, processor=inner.place[-1] in ("ItemProcessor", "Iterator"))
+        machine.read_scope(scope, processor=inner.place[-1] in PROCESSORS)
     return Draft(
         id=None,
         name=None,
@@ -57,6 +58,26 @@ def read_states_language(document: dict[str, Json], findings: Findings) -> Draft
         start_home=("States",),
         endless=True,
     )
+
+
+def find_state(document: Json, name: str) -> Place | None:
+    """Where the state of that name stands in a document that was accepted."""
+    waiting: deque[tuple[Place, Json]] = deque([((), document)])
+    while waiting:
+        place, scope = waiting.popleft()
+        states = scope.get("States") if isinstance(scope, dict) else None
+        if not isinstance(states, dict):
+            continue
+        if name in states:
+            return (*place, "States", name)
+        for other, state in states.items():
+            if isinstance(state, dict):
+                here = (*place, "States", other)
+                branches = state.get("Branches")
+                if isinstance(branches, list):
+                    waiting.extend(((*here, "Branches", at), one) for at, one in enumerate(branches))
+                waiting.extend(((*here, part), state.get(part)) for part in PROCESSORS)
+    return None
 
 
 class _Machine:
