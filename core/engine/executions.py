@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Self
 
 import msgspec
@@ -52,13 +52,15 @@ class Executions(LifeCycle):
     async def create(
         self,
         workflow: Workflow,
-        input_: Mapping[str, Json],
+        input_: Json,
         *,
         caller: str = "",
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
     ) -> Created:
         """Accept an execution: after the return it is not lost.
+
+        The input is an object, or in the States Language any JSON.
 
         With a key, the same request again returns the first execution for 24 hours. What the same request is
         says `fingerprint`, or else the workflow and the input. Raises IdempotencyConflict where the key was
@@ -71,7 +73,7 @@ class Executions(LifeCycle):
     async def rerun(
         self,
         execution_id: str,
-        input_: Mapping[str, Json] | None = None,
+        input_: Json = None,
         *,
         actor: str = "",
         reason: str = "",
@@ -94,7 +96,7 @@ class Executions(LifeCycle):
     async def _create(
         self,
         workflow: Workflow,
-        input_: Mapping[str, Json],
+        input_: Json,
         caller: str,
         key: str | None,
         fingerprint: str,
@@ -108,7 +110,7 @@ class Executions(LifeCycle):
         created = WorkflowCreated(
             workflow_id=workflow.id,
             digest=workflow.digest,
-            input=dict(input_),
+            input=dict(input_) if isinstance(input_, Mapping) else input_,
             visit_budget=self._settings.visit_budget,
             deadline_at=None if workflow.timeout_ms is None else now + workflow.timeout_ms,
             caller=caller,
@@ -221,7 +223,7 @@ class _Rings:
         self._event.clear()
 
 
-def _fingerprint(workflow: Workflow, input_: Mapping[str, Json], rerun_of: str | None = None) -> str:
+def _fingerprint(workflow: Workflow, input_: Json, rerun_of: str | None = None) -> str:
     """Identifies a request: what runs, on what, and which execution it repeats."""
     named = [workflow.digest, input_] if rerun_of is None else [workflow.digest, input_, rerun_of]
     body = msgspec.json.encode(named, order="deterministic")

@@ -4,6 +4,7 @@ All of it is read from the journal. Only the newest `SHOWN` events stand in the 
 are those of the newest `TOLD`; the history call has the rest.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from core.engine.definitions import Definitions
 from core.engine.recovery import rebuild
 from core.engine.telling import StepView, instant, steps_of
+from core.graph.model import Json
 from core.machine.journal import Envelope, decode, numbered
 from core.machine.state import State
 from core.machine.transitions import COMPLETED, FAILED, PARKED, TIMED_OUT
@@ -79,9 +81,9 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     parked_steps: list[ParkedView]
     redrives: int
     rerun_of: str | None
-    input: dict[str, Any]
-    context: dict[str, Any]
-    output: dict[str, Any] | None
+    input: Any
+    context: Any
+    output: Any
     error: ErrorView | None
     started_at: str
     updated_at: str
@@ -114,9 +116,9 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
         parked_steps=_parked(state),
         redrives=state.redrives,
         rerun_of=state.rerun_of,
-        input=dict(state.input),
-        context=dict(state.context),
-        output=dict(state.context) if state.status == COMPLETED else None,
+        input=_plain(state.input),
+        context=_plain(state.context),
+        output=_plain(state.context) if state.status == COMPLETED else None,
         error=_error(state),
         started_at=instant(record.created_at_ms),
         updated_at=instant(envelopes[-1].at if envelopes else record.updated_at_ms),
@@ -125,6 +127,11 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
         history=history,
         history_truncated=state.version > len(history),
     )
+
+
+def _plain(data: Json) -> Json:
+    """As JSON: natively an object, in the States Language anything."""
+    return dict(data) if isinstance(data, Mapping) else data
 
 
 def _error(state: State) -> ErrorView | None:
