@@ -5,11 +5,14 @@ import logging
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from core.data.decoding import check_depth
 from core.engine.patience import Patience
+from core.engine.settings import EngineSettings
 from core.errors import InvalidInput
 from core.failover.outcome import Executed, Outcome, Scope
+from core.graph.model import Json
 from core.machine.events import AttemptFailed, AttemptSucceeded
 from core.machine.paths import traceparent
 from core.machine.tasks import Send
@@ -21,6 +24,9 @@ log = logging.getLogger("sidestep.engine")
 
 _ABANDONED = Outcome(executed=Executed.MAYBE, signal="abandoned", error="Sidestep.Abandoned")
 
+LATEST = "$LATEST"
+"""The version of a function that Lambda runs where none is named."""
+
 ADAPTER_GRACE = 2.0
 """Seconds after which an adapter that ignores its own time limit is given up."""
 
@@ -28,13 +34,19 @@ ADAPTER_GRACE = 2.0
 class Attempts:
     """Performs `Send` commands through the providers, and reports to the health board.
 
-    An output of more than `data_budget` bytes (JSON) never reaches the journal: its attempt fails by name.
+    An output of more than `data_limit` bytes (JSON) never reaches the journal: its attempt fails by name.
     """
 
     def __init__(
-        self, providers: Mapping[str, Provider], clock: Clock, board: HealthBoard, data_budget: int
+        self,
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        board: HealthBoard,
+        settings: EngineSettings | None = None,
     ) -> None:
-        self._data_budget = data_budget
+        settings = settings or EngineSettings()
+        self._limit = min(settings.data_limit, settings.data_budget)
+        self._envelope = settings.envelope
         self._providers = providers
         self._clock = clock
         self._board = board
@@ -46,7 +58,10 @@ class Attempts:
         flight = self._board.sent(started)
         outcome, size = _ABANDONED, 0
         try:
-            outcome, size = _journalable(await self._outcome(execution_id, send), self._data_budget)
+            outcome = await self._outcome(execution_id, send)
+            if send.envelope and self._envelope and outcome.ok:
+                outcome = replace(outcome, output=lambda_envelope(outcome.output))
+            outcome, size = _journalable(outcome, self._limit)
         finally:
             duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
             flight.ended(outcome, duration_ms)
@@ -115,11 +130,27 @@ def _broken_adapter(cause: str, error: str) -> Outcome:
     return Outcome(executed=Executed.MAYBE, scope=Scope.PROVIDER, signal="adapter", error=error, cause=cause)
 
 
-def _journalable(outcome: Outcome, data_budget: int) -> tuple[Outcome, int]:
+def lambda_envelope(payload: Json) -> Json:
+    """What Lambda's Invoke answers with around a function's result, as a States Language machine sees it."""
+    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": LATEST}
+    return {
+        "ExecutedVersion": LATEST,
+        "Payload": payload,
+        "SdkHttpMetadata": {
+            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+            "HttpHeaders": headers,
+            "HttpStatusCode": 200,
+        },
+        "SdkResponseMetadata": {},
+        "StatusCode": 200,
+    }
+
+
+def _journalable(outcome: Outcome, limit: int) -> tuple[Outcome, int]:
     """The outcome and its output's size in bytes of JSON.
 
     An output that cannot be kept as JSON (a lone surrogate, lists nested too deep) becomes a broken answer,
-    and so does one that alone is over the execution's budget: no store is asked to hold it.
+    and one that is over the limit is the function's own failure: it would answer so anywhere.
     """
     if outcome.output is None:
         return outcome, 0
@@ -142,13 +173,13 @@ def _journalable(outcome: Outcome, data_budget: int) -> tuple[Outcome, int]:
             cause=f"the function's answer cannot be kept as JSON ({type(error).__name__})",
         )
         return broken, 0
-    if len(written) > data_budget:
+    if len(written) > limit:
         broken = Outcome(
             executed=Executed.YES,
-            scope=Scope.RESPONSE,
+            scope=Scope.FUNCTION,
             signal="output-too-large",
             error="Sidestep.DataLimitExceeded",
-            cause=f"the output has {len(written)} bytes, and an execution's outputs may have {data_budget}",
+            cause=f"the output has {len(written)} bytes, and a step's output may have {limit}",
         )
         return broken, 0
     return outcome, len(written)

@@ -11,9 +11,11 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, assert_never
 
+from core.data.flow import Answer as Evaluated
 from core.engine.attempts import Attempts
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
+from core.engine.evaluating import evaluated
 from core.engine.facts import Answer, fits, in_time, left_by_former_owner, size_of
 from core.engine.inbox import heard
 from core.engine.recovery import rebuild
@@ -23,12 +25,14 @@ from core.errors import NotOwner, SidestepError, StoreFull, StoreUnavailable
 from core.graph.model import Target, TaskStep
 from core.machine import events as ev
 from core.machine import snapshot
-from core.machine.decide import Abort, Command, Decision, Rules, decide
+from core.machine.decide import Abort, Command, Decision, Poll, Rules, decide
 from core.machine.evolve import evolve
 from core.machine.journal import Envelope, encode
+from core.machine.run import Asked
 from core.machine.state import State
 from core.machine.tasks import Send
 from core.ports.clock import Clock
+from core.ports.evaluator import Evaluator
 from core.ports.health import HealthBoard
 from core.ports.store import Batch, Claim, Commit, Committed, Loaded, Message, Snapshot, Store, Summary
 
@@ -66,10 +70,12 @@ class Driver:
         complaints: Complaints,
         waiting: WaitingRoom,
         loaded: Loaded | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.claim = claim
         self._complaints = complaints
         self._waiting = waiting
+        self._evaluator = evaluator
         self._seated = False
         self._loaded = loaded
         self.draining = False
@@ -81,7 +87,9 @@ class Driver:
         self._board = board
         self._clock = clock
         self._lease = settings.lease
-        self._rules = Rules(skew_ms=settings.skew_ms, data_budget=settings.data_budget)
+        self._rules = Rules(
+            skew_ms=settings.skew_ms, data_budget=settings.data_budget, data_limit=settings.data_limit
+        )
         self._mailbox: asyncio.Queue[object] = asyncio.Queue()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._sent: dict[tuple[str, int], int] = {}
@@ -118,7 +126,7 @@ class Driver:
         messages = loaded.inbox
         while True:
             await self._hold_lease()
-            state, events, commands, wake_at, queued = self._step(state, facts, messages)
+            state, events, commands, wake_at, queued = await self._step(state, facts, messages)
             idle = state.in_flight == 0
             if idle and queued:
                 # A turn may come at any moment, so it is kept in hand, unless too many are, or this worker is
@@ -168,11 +176,12 @@ class Driver:
             raise LeaseLost(self.claim.execution_id)
         self.claim = renewed.claims[0]
 
-    def _step(
+    async def _step(
         self, state: State, facts: Sequence[ev.AnyEvent | Answer], messages: tuple[Message, ...]
     ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None, tuple[Target, ...]]:
         """Fold what has come in, then decide, and tell the board at once what that takes of its budgets.
 
+        What a decision wants to have evaluated first is asked for, and the decision goes on with the answers.
         A draining driver starts nothing new.
         """
         events: list[ev.AnyEvent] = []
@@ -186,20 +195,29 @@ class Driver:
             for fact in heard(state, message, now):
                 state = evolve(state, fact)
                 events.append(fact)
-        decision: Decision = decide(
-            state,
-            now,
-            self._board.view(),
-            secrets.randbits(64),
-            self._rules,
-            sent=self._sent,
-            stopping=self.draining,
-        )
-        for command in decision.commands:
-            if isinstance(command, Send):
-                self._board.decided(command.started)
-        events += decision.events
-        return decision.state, events, decision.commands, decision.wake_at, decision.queued
+        commands: list[Command] = []
+        answers: dict[Asked, Evaluated] = {}
+        while True:
+            decision: Decision = decide(
+                state,
+                now,
+                self._board.view(),
+                secrets.randbits(64),
+                self._rules,
+                sent=self._sent,
+                stopping=self.draining,
+                answers=answers,
+            )
+            for command in decision.commands:
+                if isinstance(command, Send):
+                    self._board.decided(command.started)
+            events += decision.events
+            commands += decision.commands
+            state = decision.state
+            if not decision.wanted:
+                return state, events, tuple(commands), decision.wake_at, decision.queued
+            answers |= await evaluated(self._evaluator, decision.wanted, self.claim.execution_id)
+            now = self._clock.now_ms()
 
     def _tell_board(self, event: ev.AnyEvent, state: State) -> None:
         """What the journal now says of targets, for the counts that people see."""
@@ -275,6 +293,8 @@ class Driver:
                 call = self._calls.pop((command.visit, command.attempt), None)
                 if call is not None:
                     call.cancel()
+            case Poll():
+                raise NotImplementedError(command)
             case _:
                 assert_never(command)
 

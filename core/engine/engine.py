@@ -15,6 +15,7 @@ from core.engine.waiting import WaitingRoom
 from core.errors import JournalUnreadable, StoreError, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
+from core.ports.evaluator import Evaluator
 from core.ports.health import HealthBoard
 from core.ports.provider import Provider
 from core.ports.store import Claim, Loaded, Store
@@ -42,12 +43,14 @@ class Engine:
         clock: Clock,
         settings: EngineSettings | None = None,
         owner: str | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
         self._definitions = definitions
         self._settings = settings or EngineSettings()
-        self._attempts = Attempts(providers, clock, board, self._settings.data_budget)
+        self._evaluator = evaluator
+        self._attempts = Attempts(providers, clock, board, self._settings)
         self._board = board
         self._clock = clock
         self._drivers: dict[str, Driver] = {}
@@ -157,6 +160,7 @@ class Engine:
             self._complaints,
             self._waiting,
             loaded,
+            self._evaluator,
         )
         self._drivers[claim.execution_id] = driver
         self._tasks[claim.execution_id] = asyncio.create_task(self._drive(claim.execution_id, driver))

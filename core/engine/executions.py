@@ -110,7 +110,9 @@ class Executions(LifeCycle):
         created = WorkflowCreated(
             workflow_id=workflow.id,
             digest=workflow.digest,
-            input=dict(input_) if isinstance(input_, Mapping) else input_,
+            input=input_,
+            at=now,
+            size=len(msgspec.json.encode(input_)),
             visit_budget=self._settings.visit_budget,
             deadline_at=None if workflow.timeout_ms is None else now + workflow.timeout_ms,
             caller=caller,

@@ -9,7 +9,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     A claim lapses `lease` after its last renewal; renewals happen every third of it. `concurrency` bounds the
     executions driven at once, `grace` how long a stopping engine waits for calls under way. `poll` is how
     long a missed doorbell can go unnoticed. `skew_ms` is added to `not_after` for clocks that differ.
-    `visit_budget` bounds the visits of one execution, `data_budget` the bytes of all its outputs together.
+    `visit_budget` bounds the visits of one step in one scope (the execution, a branch, an item of a MAP),
+    `data_budget` the bytes of all outputs of an execution together, `data_limit` those of one step's input or
+    output. `envelope` gives answers Lambda's envelope where a step expects one; a trial's answers have it.
     """
 
     lease: float = 10.0
@@ -19,4 +21,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     skew_ms: int = 1_000
     visit_budget: int = 10_000
     data_budget: int = 16 * 1024 * 1024
+    data_limit: int = 256 * 1024
+    envelope: bool = True
     idempotency_seconds: int = 86_400

@@ -16,11 +16,15 @@ class Evaluator(Protocol):
         """End every child process; requests under way raise asyncio.CancelledError at their callers."""
         ...
 
-    async def evaluate(self, request: Request) -> Answer:
-        """What comes of `request` (core.data.evaluating.answer, not `bounded`).
+    async def evaluate(self, request: Request, *, key: str = "") -> Answer:
+        """What comes of `request` (core.data.evaluating.answer, not `bounded`), in `key`'s turn: those who ask
+        under different keys do not wait for all of one another's requests.
+
+        Callers with different keys take turns, and those whose expressions had to be killed cannot take all
+        processes from the others; a workflow's id is a good key.
 
         One that takes more CPU time or memory than the settings allow, or kills its process, is answered with
         an error: `States.QueryEvaluationError` or the language's own name. Never raises but for cancellation,
-        and is answered within a few seconds however many others are asked.
+        and is answered within a few seconds of its turn.
         """
         ...
