@@ -12,6 +12,7 @@ from cli.commands import (
     demo,
     executions,
     export,
+    graph,
     lifecycle,
     localcloud,
     providers,
@@ -62,6 +63,7 @@ def build() -> typer.Typer:
     lifecycle.register(app)
     export.register(app)
     validate.register(app)
+    graph.register(app)
     trial.register(app)
     workflows.register(app)
     providers.register(app)

@@ -302,12 +302,14 @@ def _ports(layered: Layered) -> tuple[list[float], list[float]]:
 
 
 def _route_freely(drawing: Drawing, placed: Placed) -> None:
-    """Draw the rest from a side to the top: these edges lead out of any group into another, and order
-    nothing.
+    """Draw the rest from a side to the nearer of top and bottom: these edges lead out of any group into
+    another, and order nothing.
     """
     for number, edge in enumerate(drawing.edges):
         if number in placed.routes:
             continue
         source, target = placed.nodes[edge.source], placed.nodes[edge.target]
         side = source.x + source.width if source.middle <= target.middle else source.x
-        placed.routes[number] = [Point(side, source.y + source.height / 2), Point(target.middle, target.y)]
+        height = source.y + source.height / 2
+        end = target.bottom if height > target.bottom else target.y
+        placed.routes[number] = [Point(side, height), Point(target.middle, end)]

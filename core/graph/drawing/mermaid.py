@@ -45,7 +45,8 @@ def escaped(text: str) -> str:
 
 def _lines(drawing: Drawing) -> Iterator[str]:
     yield "flowchart TD"
-    yield f"  accTitle: {escaped(plain(drawing.title))}"
+    if title := escaped(plain(drawing.title)).strip():
+        yield f"  accTitle: {title}"
     nodes: dict[str | None, list[Node]] = {}
     for node in drawing.nodes:
         nodes.setdefault(node.group, []).append(node)

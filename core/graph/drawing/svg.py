@@ -26,8 +26,8 @@ LINE: Final = 16.0
 MARK: Final = 16.0
 MARGIN: Final = 12.0
 LEAST: Final = 96.0
-ABOVE: Final = 40.0
-"""How far above a step what compensates turns downwards."""
+UPRIGHT: Final = 40.0
+"""How far from a step what leads to it from the side turns to it."""
 
 LIGHT: Final = {
     "back": "#fff", "text": "#1f2328", "dim": "#59636e", "line": "#6e7781", "box": "#f6f8fa",
@@ -151,9 +151,10 @@ def _path(points: list[Point], edge: Edge) -> str:
     before = first
     for point in rest:
         if edge.kind == "compensate":
-            # It leaves sideways and comes from above.
+            # It leaves sideways and comes upright.
             middle = (before.x + point.x) / 2
-            bend = f"{_number(middle)} {_number(before.y)} {_number(point.x)} {_number(point.y - ABOVE)} "
+            turn = point.y + (UPRIGHT if before.y > point.y else -UPRIGHT)
+            bend = f"{_number(middle)} {_number(before.y)} {_number(point.x)} {_number(turn)} "
             written.append(f"C{bend}{_at(point)}")
         elif abs(point.x - before.x) < 0.1:  # noqa: PLR2004 - a tenth of a unit is not seen
             written.append(f"L{_at(point)}")

@@ -1,0 +1,26 @@
+"""Names that mean something to Mermaid, HTML, XML, Markdown or a terminal."""
+
+HOSTILE = (
+    '"]; click n1 "javascript:alert(1)"',
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "%%{init: {'securityLevel': 'loose'}}%%",
+    "a\nend\nsubgraph x",
+    "--> n2",
+    "`code` *b* _i_ ~~s~~ # [l](javascript:x)",
+    "1. a list",
+    "style a:#f00; b;",
+    "&lt;b&gt; &#60; #lt; ;",
+    "]]></style><script>",
+    "' onload='x",
+    "\U0001f4a5 emoji \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\u202eevil\u202c \u05e9\u05dc\u05d5\u05dd",
+    "\x00\x07\x1b[31m\x7f\x85\u2028",
+    "\ufffe\uffff",
+    "end",
+    " ",
+    "x" * 5_000,
+    "e\u0301" * 500,
+    "\u6f22" * 200,
+    "{{}}|()[]\\/",
+)
