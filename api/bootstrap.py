@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from adapters.clock import HostClock, SystemClock
+from adapters.evaluator.pool import EvaluatorPool, EvaluatorSettings
 from adapters.payloads.build import open_payloads
 from adapters.providers.build import build as build_providers
 from adapters.stores.memory import MemoryStore
@@ -36,6 +37,7 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
     bare = open_store(settings.store, clock, settings.redis)
     store = offloading(bare, settings, clock)
     providers = build_providers(settings.providers.plain(), facts=store)
+    evaluator = evaluator_of(settings)
     return Runtime(
         clock=clock,
         store=store,
@@ -52,11 +54,17 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
             probing=role.works,
         ),
         settings=settings.engine(),
-        trials=trials_of(settings, clock) if role.serves else None,
+        evaluator=evaluator,
+        trials=trials_of(settings, clock, evaluator) if role.serves else None,
         retention=settings.keep(),
         sweeps=sweeps_of(store),
         role=role,
     )
+
+
+def evaluator_of(settings: Settings) -> Evaluator:
+    """Where expressions run that have to be killed when they take too long; not yet open."""
+    return EvaluatorPool(EvaluatorSettings(**dict(settings.expressions)))
 
 
 def trials_of(settings: Settings, clock: Clock, evaluator: Evaluator | None = None) -> Trials:
@@ -67,11 +75,14 @@ def trials_of(settings: Settings, clock: Clock, evaluator: Evaluator | None = No
 @contextlib.asynccontextmanager
 async def trying(settings: Settings) -> AsyncIterator[Trials]:
     """Trials without a server, and what they need, until the block ends. Raises ConfigurationError."""
-    trials = trials_of(settings, SystemClock())
+    evaluator = evaluator_of(settings)
+    trials = trials_of(settings, SystemClock(), evaluator)
+    await evaluator.open()
     try:
         yield trials
     finally:
         trials.close()
+        await evaluator.close()
 
 
 FOR_ONE = ("memory", "sqlite")

@@ -25,6 +25,7 @@ from core.errors import (
 )
 from core.graph.model import Workflow
 from core.ports.clock import Clock
+from core.ports.evaluator import Evaluator
 from core.ports.provider import Provider
 from core.ports.store import Store
 
@@ -69,6 +70,7 @@ class Runtime:
         providers: Mapping[str, Provider],
         board: Board,
         settings: EngineSettings,
+        evaluator: Evaluator | None = None,
         trials: Trials | None = None,
         retention: Retention | None = None,
         sweeps: tuple[Sweep, ...] = (),
@@ -86,6 +88,8 @@ class Runtime:
         self.definitions = Definitions(store)
         self.workflows = Workflows(store, self.definitions, providers, board, clock)
         self.executions = Executions(store, self.definitions, self.workflows, clock, settings)
+        self.evaluator = evaluator
+        """None where this process evaluates no expressions but those whose time is bounded."""
         self.trials = trials
         """None where this process takes no requests."""
         self.closing = asyncio.Event()
@@ -120,6 +124,9 @@ class Runtime:
         """
         async with contextlib.AsyncExitStack() as opening:
             opening.push_async_callback(self.store.close)
+            if self.evaluator is not None:
+                await self.evaluator.open()
+                opening.push_async_callback(self.evaluator.close)
             try:
                 await self.store.open()
             except StoreUnavailable as away:

@@ -253,6 +253,19 @@ class RetentionSection(Section):
     timed_out: Age | None = None
 
 
+class ExpressionsSection(Section):
+    """Where expressions run whose time has no bound of its own: processes that can be killed.
+
+    At most `workers` of them, each with `memory_mb` MiB for expressions. One that takes more than `cpu_ms`
+    milliseconds of CPU time is killed, and one that had nothing to do for `idle_seconds` ends.
+    """
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    cpu_ms: Annotated[int, Field(ge=1, le=10_000)] = 100
+    memory_mb: Annotated[int, Field(ge=32, le=8_192)] = 256
+    idle_seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 60
+
+
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Waiting = Annotated[float, Field(ge=0.05, le=3_000)]
@@ -366,6 +379,7 @@ class Settings(BaseSettings):
     skew_ms: Annotated[int, Field(ge=0, le=600_000)] = 1_000
     """Added to the instant after which a function must not start: how far clocks may differ."""
 
+    expressions: ExpressionsSection = Field(default_factory=ExpressionsSection)
     redis: RedisSection = Field(default_factory=RedisSection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
     failover: FailoverSection = Field(default_factory=FailoverSection)

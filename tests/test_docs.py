@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 from pydantic import BaseModel
 
+from adapters.evaluator.pool import EvaluatorSettings
 from adapters.providers.aws.config import AwsConfig
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.wire.client import WireConfig
@@ -15,6 +16,7 @@ from api.settings import (
     CANARY_FIELDS,
     AwsSection,
     AzureSection,
+    ExpressionsSection,
     FailoverSection,
     GcpSection,
     HttpSection,
@@ -33,7 +35,7 @@ PAGES = sorted(
 CLOUDS = (ROOT / "docs/how-to/real-clouds.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text("utf-8")
 
-UNSET = frozenset({"allowed_hosts", "failover", "payloads", "providers", "redis", "retention"})
+UNSET = frozenset({"allowed_hosts", "expressions", "failover", "payloads", "providers", "redis", "retention"})
 """Settings that have no value, or are tables."""
 
 
@@ -70,6 +72,12 @@ def test_every_setting_of_the_server_is_told_with_its_default() -> None:
     for name, field in Settings.model_fields.items():
         expected = "none" if name in UNSET else _told(field.default)
         assert told[name] == expected, name
+
+
+def test_every_setting_of_expressions_is_told_with_its_default() -> None:
+    told = rows(SETTINGS.partition("\n## Expressions\n")[2].partition("\n## ")[0])
+    assert told == {name: _told(field.default) for name, field in ExpressionsSection.model_fields.items()}
+    assert EvaluatorSettings() == EvaluatorSettings(**dict(ExpressionsSection()))
 
 
 def test_every_setting_of_redis_is_told_with_its_default() -> None:

@@ -17,7 +17,7 @@ from adapters.evaluator.frames import ENDS, FROM_CHILD, LARGEST, SMALLEST_REFUSE
 from core.data.evaluating import answer
 from core.data.flow import EXPRESSION_ERROR, QUERY_ERROR, Answer, Flow, Frame, Request, Template
 
-RECURSION: Final = 4_000
+RECURSION: Final = 10_000
 """Frames of Python. Each costs little of the C stack, of which a process has 8 MiB."""
 
 FILES: Final = 32

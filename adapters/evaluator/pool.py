@@ -128,7 +128,7 @@ class EvaluatorPool(Evaluator):
             return Answer(error=error, cause=f"The data that the expression sees is over {LARGEST} bytes.")
         if len(self._turns) >= MOST_WAITING:
             return Answer(error=error, cause="Too many expressions wait to be evaluated.")
-        cpu = self._settings.cpu_ms / 1000 * min(MOST_AT_ONCE, max(1, body.count(b"{%")))
+        cpu = self._settings.cpu_ms / 1000 * min(MOST_AT_ONCE, max(1, body.count(b"{%") + len(request.rules)))
         asked = _Asked(key, body, cpu, error, asyncio.get_running_loop().create_future())
         self._put(asked)
         return await asked.answer

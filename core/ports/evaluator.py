@@ -17,11 +17,10 @@ class Evaluator(Protocol):
         ...
 
     async def evaluate(self, request: Request, *, key: str = "") -> Answer:
-        """What comes of `request` (core.data.evaluating.answer, not `bounded`), in `key`'s turn: those who ask
-        under different keys do not wait for all of one another's requests.
+        """What comes of `request` (core.data.evaluating.answer, not `bounded`), in `key`'s turn.
 
-        Callers with different keys take turns, and those whose expressions had to be killed cannot take all
-        processes from the others; a workflow's id is a good key.
+        Different keys take turns, and those whose expressions had to be killed cannot take all processes
+        from the others.
 
         One that takes more CPU time or memory than the settings allow, or kills its process, is answered with
         an error: `States.QueryEvaluationError` or the language's own name. Never raises but for cancellation,
