@@ -24,10 +24,10 @@ class Outside(Evaluator):
     async def close(self) -> None:
         """It is not the trial's."""
 
-    async def evaluate(self, request: Request) -> Answer:
+    async def evaluate(self, request: Request, *, key: str = "") -> Answer:
         """As the port says."""
         if self._evaluator is None:
             raise RuntimeError("an expression was met where there is no evaluator")
         with self._loop.standing_still():
-            there = asyncio.run_coroutine_threadsafe(self._evaluator.evaluate(request), self._home)
+            there = asyncio.run_coroutine_threadsafe(self._evaluator.evaluate(request, key=key), self._home)
             return await asyncio.wrap_future(there)

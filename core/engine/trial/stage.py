@@ -19,6 +19,7 @@ from core.engine.settings import EngineSettings
 from core.engine.trial.cloud import TrialBoard, TrialCloud
 from core.engine.trial.loop import FOR_EVER, MovedClock, MovedLoop
 from core.engine.trial.mocks import Mocks
+from core.engine.trial.outside import Outside
 from core.engine.view import HistoryEvent, tell
 from core.engine.workflows import Workflows
 from core.errors import InvalidMocks, TrialStopped
@@ -81,7 +82,8 @@ class Stage:
     ) -> None:
         self._script = script
         self._make_store = make_store
-        self._settings = replace(settings, lease=_LEASE, poll=_LEASE, grace=0, concurrency=1)
+        # One execution at a time: an engine that is full looks for work again when its execution is let go.
+        self._settings = replace(settings, lease=_LEASE, poll=_LEASE, grace=0, concurrency=1, envelope=False)
         self._evaluator = evaluator
         self._home = home
         self._seconds = seconds
@@ -119,7 +121,10 @@ class Stage:
         definitions = Definitions(store)
         workflows = Workflows(store, definitions, providers, board, clock)
         executions = Executions(store, definitions, workflows, clock, self._settings)
-        engine = Engine(store, definitions, providers, board, clock, self._settings, owner="trial")
+        evaluator = None if self._evaluator is None else Outside(self._evaluator, self._home, loop)
+        engine = Engine(
+            store, definitions, providers, board, clock, self._settings, owner="trial", evaluator=evaluator
+        )
         created = await executions.create(self._script.workflow, self._script.input)
         execution_id = created.execution_id
         tasks = (
