@@ -50,7 +50,7 @@ def is_expression(text: str) -> bool:
 
 def is_template(text: str) -> bool:
     """Whether a string is more than itself in a template."""
-    return text.startswith((OPENING, PATH))
+    return text == "$" or text.startswith((OPENING, PATH))
 
 
 def check_template(fields: Fields, value: Json, place: Place) -> bool:
