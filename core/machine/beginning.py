@@ -120,7 +120,6 @@ def _map_entry(run: Run, visit: Visit, step: MapStep, found: Answer | None) -> e
     if step.batching is not None or per_batch.items or per_batch.size:
         items = batches(items, per_batch, shared)
     entry = ev.Entry(
-        input=value,
         items=items,
         max_concurrency=fields.get("MaxConcurrency"),
         tolerated_count=fields.get("ToleratedFailureCount"),

@@ -62,14 +62,6 @@ def item_input(run: Run, visit: Visit, step: MapStep, index: int) -> tuple[Json]
     if step.flow is None:
         return (UNSET,)
     frame = frame_of(run, visit, "item", item=index)
-    if visit.entry is not None and visit.entry.input is not UNSET:
-        frame = type(frame)(
-            data=visit.entry.input,
-            variables=frame.variables,
-            context=frame.context,
-            now_ms=frame.now_ms,
-            entropy=frame.entropy,
-        )
     request = Request(kind="item", flow=step.flow, frame=frame, limit=run.rules.data_limit)
     answer = run.ask((visit.path, "item", index), request)
     if answer is None:

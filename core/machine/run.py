@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from core.data.evaluating import Unbounded, answer
-from core.data.flow import Answer, Request
+from core.data.flow import RUNTIME_ERROR, Answer, Request
 from core.failover.routing import matches
 from core.graph.model import Target
 from core.machine import events as ev
@@ -118,7 +118,9 @@ class Run:
         return Failure("Sidestep.DataLimitExceeded", cause)
 
     def catcher_of(self, visit: Visit, error: str) -> int | None:
-        """The number of the visit's first catcher for this error."""
+        """The number of the visit's first catcher for this error; what AWS lets nobody catch has none."""
+        if error == RUNTIME_ERROR and self.state.workflow.language == "states":
+            return None
         catchers = enumerate(self.state.step_of(visit).catch)
         return next((index for index, one in catchers if matches(one.errors, error)), None)
 
