@@ -142,6 +142,18 @@ def test_as_many_expressions_as_fit_are_read_soon() -> None:
         assert seconds_for(flow(task("a", input=inputs))) < LONGEST
 
 
+def test_as_many_different_expressions_as_fit_are_read_soon() -> None:
+    for part, close in (
+        ("a+", ""),
+        ("1+" * 450, ""),
+        ("(" * 100, ")" * 100),
+        ("function($x){" * 20, "}" * 20),
+    ):
+        size = len(part) + len(close) + 12
+        inputs = ["{%" + part + str(at) + close + "%}" for at in range(200_000 // size)]
+        assert seconds_for(flow(task("a", input=inputs))) < LONGEST
+
+
 def test_one_expression_as_long_as_a_definition_is_read_soon() -> None:
     for part, close in (
         ("(", ""),
