@@ -194,6 +194,9 @@ def _split(data: Json, characters: Json) -> Json:
 def _parse(data: Json) -> Json:
     if not isinstance(data, str):
         _refuse("States.StringToJson takes a string.")
+    if not data.strip():
+        # Blank text is no JSON; AWS reads it as nothing, not as an error.
+        return None
     try:
         return loads(data.encode("utf-8", "surrogatepass"), max_bytes=MAX_VALUE)
     except InvalidInput as refused:

@@ -9,26 +9,20 @@ A *reference path* is a definite path whose names and indexes are plain; that is
 """
 
 import re
-import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from itertools import islice
 from typing import Final, Literal, assert_never
 
 import msgspec
-from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathNode, JSONPathQuery
+from jsonpath_rfc9535 import JSONPathQuery
 
-from core.data.failures import NothingThere, TooLarge, Unbounded
-from core.data.paths import MISSING, Json, Missing
+from core.data.jsonpath_filters import compile_filter
 
 MAX_PATH: Final = 4_096
 """Characters of one path."""
 
 MAX_STEPS: Final = 128
 """Steps of one path."""
-
-MAX_NODES: Final = 300_000
-"""Nodes that all steps of a path may find together, before it is refused as too large."""
 
 Function = Literal["length", "min", "max", "avg", "sum", "stddev", "keys", "first", "last"]
 
@@ -95,13 +89,12 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     unbounded: bool
 
 
-_NAME: Final = re.compile(r"[^\s.\[\](),'\"?@*|&<>=!:;{}]+")
+_NAME: Final = re.compile(r"[^\s.\[\](),'\"?*]+")
 _VARIABLE: Final = re.compile(r"[^\W\d]\w*")
 _SPACE: Final = re.compile(r"\s*")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,8})")
 _SLICE: Final = re.compile(r"(-?[0-9]{1,9})?\s*:\s*(-?[0-9]{1,9})?\s*(?::\s*(-?[0-9]{1,9})?\s*)?")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
-_REGEX: Final = re.compile(r"(@[^\s=]*|\$[^\s=]*)\s*=~\s*/((?:[^/\\]|\\.)*)/(i?)")
 _PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -136,7 +129,7 @@ def compile_path(source: str) -> Path:
         source=source,
         variable=variable,
         steps=tuple(steps),
-        definite=all(_definite(step, index == last) for index, step in enumerate(steps)),
+        definite=all(definite_step(step, index == last) for index, step in enumerate(steps)),
         unbounded=any(isinstance(step, Filter | Descend) for step in steps),
     )
 
@@ -153,33 +146,6 @@ def keys(path: Path) -> tuple[str | int, ...] | None:
             case _:
                 return None
     return tuple(found)
-
-
-def evaluate(path: Path, root: Json, *, bounded: bool) -> Json | Literal[Missing.MISSING]:
-    """What `path` names in `root`: the value (MISSING where nothing is there) or, if the path is not
-    definite, the list of values.
-
-    Raises Unbounded where `bounded` and the path filters or descends, NothingThere where a function cannot be
-    applied, TooLarge where too much is found.
-    """
-    if bounded and path.unbounded:
-        raise Unbounded
-    nodes = [root]
-    definite = True
-    left = MAX_NODES
-    for index, step in enumerate(path.steps):
-        if isinstance(step, Call):
-            if definite and not nodes:
-                return MISSING
-            return _call(step.function, nodes[0] if definite else nodes, path)
-        definite = definite and _definite(step, index == len(path.steps) - 1)
-        nodes = list(islice(_apply(step, nodes, root), left + 1))
-        left -= len(nodes)
-        if left < 0:
-            raise TooLarge(f"The path finds more than {MAX_NODES} values.")
-    if not definite:
-        return nodes
-    return nodes[0] if nodes else MISSING
 
 
 def _step(source: str, at: int) -> tuple[Step, int]:
@@ -212,7 +178,7 @@ def _bracket(source: str, at: int) -> tuple[Step, int]:
         return Every(), _closed(source, at + 1)
     if source.startswith("?", at):
         end = _matching(source, at)
-        return Filter(_filter(source[at + 1 : end])), end + 1
+        return Filter(_condition(source[at + 1 : end])), end + 1
     if source.startswith(("'", '"'), at):
         names = []
         while True:
@@ -270,6 +236,13 @@ def _unescape(found: re.Match[str]) -> str:
     return _PLAIN.get(found[2], found[2])
 
 
+def _condition(text: str) -> JSONPathQuery:
+    try:
+        return compile_filter(text)
+    except ValueError as refused:
+        raise NotAPath(f"The path's filter cannot be read: {refused}.") from refused
+
+
 def _matching(source: str, at: int) -> int:
     """Where the bracket ends that is open at `at`; quotes hide brackets."""
     depth = 0
@@ -294,20 +267,8 @@ def _matching(source: str, at: int) -> int:
     raise NotAPath("A ']' is missing after the path's filter.")
 
 
-def _filter(condition: str) -> JSONPathQuery:
-    def regex(found: re.Match[str]) -> str:
-        pattern = found[2].replace("\\/", "/").replace("\\", "\\\\").replace("'", "\\'")
-        return f"match({found[1]}, '{'(?i)' if found[3] else ''}{pattern}')"
-
-    if len(condition) > MAX_PATH:
-        raise NotAPath(f"A filter has at most {MAX_PATH} characters.")
-    try:
-        return JSONPathEnvironment().compile(f"$[?{_REGEX.sub(regex, condition).strip()}]")
-    except (JSONPathError, RecursionError, ValueError) as refused:
-        raise NotAPath(f"The path's filter cannot be read: {str(refused)[:200]}.") from refused
-
-
-def _definite(step: Step, last: bool) -> bool:
+def definite_step(step: Step, last: bool) -> bool:
+    """Whether a step names one value at most; `last` is whether the path ends in it."""
     match step:
         case Names(names=names):
             return len(names) == 1 or last
@@ -319,109 +280,3 @@ def _definite(step: Step, last: bool) -> bool:
             return False
         case _:
             assert_never(step)
-
-
-def _apply(step: Step, nodes: list[Json], root: Json) -> Iterable[Json]:
-    match step:
-        case Names(names=(name,)):
-            return (node[name] for node in nodes if isinstance(node, dict) and name in node)
-        case Names(names=names):
-            return (
-                {name: node[name] for name in names if name in node}
-                for node in nodes
-                if isinstance(node, dict)
-            )
-        case Indexes(positions=positions):
-            return (
-                node[position]
-                for node in nodes
-                if isinstance(node, list)
-                for position in positions
-                if -len(node) <= position < len(node)
-            )
-        case Slice():
-            part = slice(step.start, step.stop, step.step)
-            return (item for node in nodes if isinstance(node, list) for item in node[part])
-        case Every():
-            return (child for node in nodes for child in _children(node))
-        case Filter(query=query):
-            return (item for node in nodes for item in _matches(query, node, root))
-        case Descend():
-            return _below(nodes)
-        case Call():
-            return nodes
-        case _:
-            assert_never(step)
-
-
-def _children(node: Json) -> list[Json]:
-    if isinstance(node, dict):
-        return list(node.values())
-    return node if isinstance(node, list) else []
-
-
-def _below(nodes: list[Json]) -> Iterator[Json]:
-    waiting = list(reversed(nodes))
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(reversed(_children(node)))
-
-
-def _matches(query: JSONPathQuery, node: Json, root: Json) -> list[Json]:
-    if not isinstance(node, dict | list):
-        return []
-    start = JSONPathNode(
-        value=[node] if isinstance(node, dict) else node, location=(), parent=None, root=root
-    )
-    try:
-        return [found.value for segment in query.segments for found in segment.resolve([start])]
-    except (JSONPathError, RecursionError) as refused:
-        raise TooLarge("The path's filter goes too deep.") from refused
-
-
-def _call(function: Function, value: Json, path: Path) -> Json:
-    match function:
-        case "length" if isinstance(value, list | dict | str):
-            return len(value)
-        case "keys" if isinstance(value, dict):
-            return list(value)
-        case "first" if isinstance(value, list) and value:
-            return value[0]
-        case "last" if isinstance(value, list) and value:
-            return value[-1]
-        case "min" | "max" | "sum" | "avg" | "stddev" if isinstance(value, list) and value:
-            numbers = [item for item in value if type(item) in (int, float)]
-            if len(numbers) == len(value):
-                return _aggregate(function, numbers, path)
-        case _:
-            pass
-    raise _unfit(function, path)
-
-
-def _aggregate(
-    function: Literal["min", "max", "sum", "avg", "stddev"], numbers: list[float], path: Path
-) -> float:
-    try:
-        match function:
-            case "min":
-                return float(min(numbers))
-            case "max":
-                return float(max(numbers))
-            case "sum":
-                return float(sum(numbers))
-            case "avg":
-                return float(sum(numbers) / len(numbers))
-            case "stddev":
-                return statistics.pstdev([float(number) for number in numbers])
-            case _:
-                assert_never(function)
-    except (OverflowError, ValueError, statistics.StatisticsError) as failed:
-        raise _unfit(function, path) from failed
-
-
-def _unfit(function: Function, path: Path) -> NothingThere:
-    return NothingThere(
-        path.source,
-        f"The function '{function}()' of the path '{path.source}' cannot be applied to its value.",
-    )

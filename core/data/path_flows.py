@@ -26,7 +26,7 @@ def answer(request: Request, *, bounded: bool) -> Answer:
     scope = Scope(
         frame.data,
         variables=frame.variables,
-        context=frame.context,
+        context=dict(frame.context),
         chance=Chance(frame, request.kind),
         bounded=bounded,
     )

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from core.data.failures import NothingThere
 from core.data.flow import Frame
-from core.data.jsonpath import Path, evaluate
+from core.data.jsonpath import Path
+from core.data.jsonpath_nodes import evaluate
 from core.data.paths import MISSING, Json
 from core.data.sizes import text
 
