@@ -310,7 +310,7 @@ class _Decider(Run):
                     return
             plan = first_attempt(self.state, visit, step, self.at)
         else:
-            plan = next_attempt(self.state, visit, step, renamed(self.state, outcome), self.at)
+            plan = next_attempt(self.state, visit, step, renamed(self.state, step, outcome), self.at)
         if self.stopping:
             plan = put_off(plan, visit, step, self.now)
         self.follow(plan)

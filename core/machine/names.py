@@ -5,6 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from core.failover.outcome import Outcome
+from core.graph.model import TaskStep
 from core.machine.state import Failure, State
 
 STATES: Final = {
@@ -28,8 +29,18 @@ def named(state: State, failure: Failure) -> Failure:
     return Failure(STATES[failure.error], failure.cause, failure.step_id)
 
 
-def renamed(state: State, outcome: Outcome) -> Outcome:
-    """The outcome, with its error's name in the language of the definition."""
+def renamed(state: State, step: TaskStep, outcome: Outcome) -> Outcome:
+    """The outcome of a call of `step`, with its error's name in the language of the definition.
+
+    Of an answer that is too large the cause is AWS's sentence: it stands in what a catcher gives on.
+    """
     if state.workflow.language == "native" or outcome.error not in STATES:
         return outcome
-    return replace(outcome, error=STATES[outcome.error])
+    cause = outcome.cause
+    if outcome.signal == "output-too-large":
+        called = "lambda" if step.lambda_envelope else step.targets[0].function_id
+        cause = (
+            f"The state/task '{called}' returned a result with a size exceeding the maximum number of bytes "
+            "service limit."
+        )
+    return replace(outcome, error=STATES[outcome.error], cause=cause)

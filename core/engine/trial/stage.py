@@ -23,7 +23,7 @@ from core.engine.trial.outside import Outside
 from core.engine.view import HistoryEvent, tell
 from core.engine.workflows import Workflows
 from core.errors import InvalidMocks, TrialStopped
-from core.graph.model import PROVIDERS, Json, Workflow
+from core.graph.model import PROVIDERS, Json, MapStep, Workflow
 from core.machine import events as ev
 from core.machine.journal import Envelope, decode
 from core.machine.transitions import COMPLETED, PARKED, TERMINAL
@@ -42,8 +42,7 @@ class TrialView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of a trial.
 
     `output` is there where it completed, `error` and `cause` where it failed with any. `steps_entered` are
-    the ids of the steps in the order in which they were entered; a whole PARALLEL or MAP that is tried again
-    is entered once.
+    the ids of the steps in the order in which they were entered (see Entered).
     """
 
     status: str
@@ -146,7 +145,7 @@ class Stage:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return await _view(store, executions, execution_id)
+        return await _view(self._script.workflow, store, executions, execution_id)
 
     def _misses(self) -> bool:
         """Whether a step was called that has no answer: then there is nothing to wait for. All that are
@@ -192,17 +191,41 @@ async def _ended(store: Store, execution_id: str) -> None:
         quiet()
 
 
-async def _view(store: Store, executions: Executions, execution_id: str) -> TrialView:
+class Entered:
+    """The steps that were entered, in order, as the execution's own history tells them.
+
+    A whole PARALLEL or MAP that is tried again is entered once. The walks of a distributed Map of the States
+    Language are executions of their own at AWS, and not in it.
+    """
+
+    def __init__(self, workflow: Workflow) -> None:
+        self.steps: list[str] = []
+        self._workflow = workflow
+        self._apart: set[str] = set()
+
+    def note(self, event: ev.StepStarted) -> None:
+        """A visit began."""
+        step = self._workflow.steps[event.step_id]
+        # A visit in a walk is named after the visit that opened it and the number of the walk.
+        opener = event.visit.rsplit("/", 2)[0]
+        if opener != event.visit and opener in self._apart:
+            self._apart.add(event.visit)
+            return
+        if isinstance(step, MapStep) and step.distributed:
+            self._apart.add(event.visit)
+        if not event.retry:
+            self.steps.append(event.step_id)
+
+
+async def _view(workflow: Workflow, store: Store, executions: Executions, execution_id: str) -> TrialView:
     view = await executions.view(execution_id)
-    entered: list[str] = []
+    entered = Entered(workflow)
     history: list[HistoryEvent] = []
     async for envelope in _envelopes(store, execution_id):
         history += tell(envelope)
-        entered += (
-            event.step_id
-            for event in envelope.events
-            if isinstance(event, ev.StepStarted) and not event.retry
-        )
+        for event in envelope.events:
+            if isinstance(event, ev.StepStarted):
+                entered.note(event)
     failed = view.error
     return TrialView(
         status=view.status,
@@ -210,7 +233,7 @@ async def _view(store: Store, executions: Executions, execution_id: str) -> Tria
         error=_told("" if failed is None else failed.error),
         cause=_told("" if failed is None else failed.cause),
         context=view.context,
-        steps_entered=entered,
+        steps_entered=entered.steps,
         history=history,
     )
 
