@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from core.data.jsonata_interpreter import NULL, Failure, Interpreter, Library, Refusal, inner, is_function
+from core.data.jsonata_patterns import PatternRefused
 from core.data.paths import MISSING, Json, Missing
 
 MAX_EXPRESSION: Final = 32_768
@@ -128,7 +129,10 @@ def plain_walk(
             here = bindings[named[1:]]
         case _:
             return UNDECIDED
-    for key in _KEY.finditer(walk["keys"]):
+    keys = walk["keys"]
+    if walk["variable"] is None and keys.startswith("."):
+        return UNDECIDED
+    for key in _KEY.finditer(keys):
         if key[2] in _OPERATORS or isinstance(here, list):
             return UNDECIDED
         here = here.get(key[1] or key[2], MISSING) if isinstance(here, dict) else MISSING
@@ -149,7 +153,7 @@ def _inner_root(root: Json) -> Any:
 
 def _sentence(failed: Exception) -> str:
     match failed:
-        case Refusal():
+        case Refusal() | PatternRefused():
             return str(failed)
         case Failure():
             text = str(failed).strip() or "it failed"

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from core.data.decoding import check_depth
+from core.data.jsonata_patterns import compile_pattern
 from core.errors import InvalidInput
 
 _RECURSION: Final = sys.getrecursionlimit()
@@ -75,7 +76,12 @@ class _Scope(Jsonata.Frame):  # type: ignore[misc] # the library has no annotati
 
 
 class Interpreter(Jsonata):  # type: ignore[misc] # the library has no annotations
-    """One parsed expression. Raises whatever the library raises; JException where it means to."""
+    """One parsed expression. Raises whatever the library raises, JException where it means to, and
+    PatternRefused.
+    """
+
+    def __init__(self, expression: str) -> None:
+        super().__init__(expression, _pattern)
 
     def run(self, root: Any, bindings: dict[str, Any]) -> Any:
         """The value for these inner values; None where it is undefined."""
@@ -103,6 +109,10 @@ class Interpreter(Jsonata):  # type: ignore[misc] # the library has no annotatio
             return False
         items = rhs if isinstance(rhs, list) else [rhs]
         return any(Utils.is_deep_equal(lhs, item) for item in items)
+
+
+def _pattern(pattern: str, flags: Any) -> Any:
+    return compile_pattern(pattern, ignore_case=flags.case_insensitive, multiline=flags.multiline)
 
 
 class _Native(Jsonata.JFunction):  # type: ignore[misc] # the library has no annotations
