@@ -1,0 +1,57 @@
+"""The examples do what their names say, walked by the real engine on supplied answers."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.bootstrap import trying
+from api.settings import Settings
+from core.engine.trial.stage import TrialView
+from core.engine.trial.trials import Trials
+from core.graph.reading import read_workflow
+
+ROOT = Path(__file__).parents[3]
+
+DONE: Any = [{"output": {}}]
+ORDER = {
+    "reserve-stock": [{"output": {"reservation": {"reserved": True}}}],
+    "charge-card": [{"output": {"charge": {"amount": 5_000}}}],
+    "ship-order": [{"output": {"shipment": {"shipped": True}}}],
+    "release-stock": DONE,
+    "refund-card": DONE,
+}
+
+
+@pytest.fixture
+async def trials() -> AsyncIterator[Trials]:
+    async with trying(Settings()) as running:
+        yield running
+
+
+async def run(trials: Trials, name: str, input_: Any, mocks: Any) -> TrialView:
+    workflow = read_workflow(json.loads((ROOT / f"examples/{name}.json").read_text(encoding="utf-8")))
+    return await trials.run(workflow, input_, mocks)
+
+
+def output(view: TrialView) -> dict[str, Any]:
+    assert isinstance(view.output, dict)
+    return view.output
+
+
+async def test_a_thousand_lines_are_priced_and_added_up(trials: Trials) -> None:
+    view = await run(trials, "fan-out", {}, {"price-line": [{"output": {"price": 3, "ranOn": "AWS"}}]})
+    assert view.status == "COMPLETED"
+    assert view.steps_entered.count("price-line") == 1_000
+    given = output(view)
+    assert (given["total"], given["priced"], given["failed"]) == (3_000, 1_000, 0)
+    assert given["prices"][999] == {"price": 3}
+
+
+async def test_an_order_of_a_known_customer_is_shipped_and_nothing_is_undone(trials: Trials) -> None:
+    order = {"orderId": "A", "amount": 5_000, "trusted": True}
+    view = await run(trials, "saga", order, ORDER)
+    assert view.status == "COMPLETED"
+    assert view.steps_entered == ["reserve-stock", "charge-card", "screen", "ship-order"]
