@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Tests that wait (for a lease, a restart) leave room for others, so more run than there are cores.
 JOBS ?= 4
 
-.PHONY: help setup test lint types contracts unit demo serve bench chaos outages test-compose two-regions lock clean
+.PHONY: help setup test lint types contracts unit demo serve bench chaos fuzz outages conformance test-compose two-regions lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -50,8 +50,14 @@ bench: $(READY)  ## the table of benchmarks
 chaos: $(READY)  ## ten minutes of faults under load, and an audit (SEED=1)
 	$(BIN)/python -m chaos --minutes 10 --executions 20000 --workers 3 --apis 2 --seed $(or $(SEED),1)
 
+fuzz: $(READY)  ## what strangers send, changed at random and guided by coverage (SECONDS=180, for each of five targets)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),180)
+
 outages: $(READY)  ## every outage against the real server and three baselines: one table (an hour; it can be resumed)
 	$(BIN)/python -m outages --docs docs/outages.md
+
+conformance: $(READY)  ## state machines that were recorded on AWS, run here (CASES=DIR)
+	$(BIN)/python -m tests.conformance $(if $(CASES),--cases $(CASES)) --report docs/conformance.md
 
 test-compose: $(READY)  ## docker-compose.yml for real: build, start, break under load, audit
 	$(BIN)/python -m rehearsals.containers
