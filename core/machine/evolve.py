@@ -11,7 +11,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from core.errors import IllegalEvent
-from core.machine import awaiting, children, compensation, items, outbox, requested, visits
+from core.machine import awaiting, children, compensation, opening, outbox, requested, visits
 from core.machine import events as ev
 from core.machine.scopes import enter
 from core.machine.state import ROOT, Failure, Scope, State
@@ -65,7 +65,7 @@ def _apply(state: State, event: ev.AnyEvent) -> State:
                 raise IllegalEvent("the execution was started before")
             return enter(replace(state, begun=True), ROOT, state.workflow.start_at)
         case ev.ItemStarted():
-            return items.item_started(state, event)
+            return opening.item_started(state, event)
         case ev.AttemptAccepted():
             return awaiting.attempt_accepted(state, event)
         case ev.AttemptPolled():
@@ -130,6 +130,7 @@ def _stopped(state: State) -> State:
         waiting=state.waiting.__class__(),
         answered=state.answered.__class__(),
         watched=state.watched.__class__(),
+        listening=state.listening.__class__(),
         paused=None,
         held_at=None,
         in_flight=0,

@@ -1,35 +1,10 @@
-"""The items of a MAP: which begins next, what is tolerated, and what they gave together."""
+"""The items of a MAP: which begins next, what is tolerated, and what they gave together. Questions only."""
 
-from msgspec.structs import replace
-
-from core.errors import IllegalEvent
-from core.graph.model import Json, MapStep, ParallelStep
-from core.machine import events as ev
-from core.machine.scopes import open_item
-from core.machine.state import State, Visit
-from core.machine.transitions import RUNNING
+from core.graph.model import Json, MapStep, ParallelStep, Step
+from core.machine.state import Visit
 
 MOST_AT_ONCE = 1_000
 """Items of one MAP under way where it names no bound: AWS's inline MAP has 40, its distributed one 10,000."""
-
-
-def item_started(state: State, event: ev.ItemStarted) -> State:
-    """The walk of one item begins, or begins again."""
-    visit = state.visits.get(event.visit)
-    if visit is None or visit.status != RUNNING:
-        raise IllegalEvent(f"{ev.kind(event)}: no MAP {event.visit} is running")
-    step = state.step_of(visit)
-    if not isinstance(step, MapStep) or not _may_begin(visit, event.index):
-        raise IllegalEvent(f"item {event.index} of {event.visit} cannot begin")
-    state = open_item(state, visit, step, event.index, event.input)
-    visit = state.visits[visit.path]
-    if next_item(visit, step) is None:
-        state = replace(state, ready=state.ready.delete(visit.path))
-    return state
-
-
-def _may_begin(visit: Visit, index: int) -> bool:
-    return index in visit.redo or index == visit.started < count(visit)
 
 
 def count(visit: Visit) -> int:
@@ -52,6 +27,14 @@ def next_item(visit: Visit, step: MapStep) -> int | None:
 def all_ended(visit: Visit) -> bool:
     """True when every item has had its walk."""
     return not visit.pending and not visit.redo and visit.started >= count(visit)
+
+
+def wants_decision(visit: Visit, step: Step) -> bool:
+    """True where something about a visit with scopes of its own is to be decided."""
+    if not isinstance(step, MapStep):
+        return visit.failure is not None or visit.pending == 0
+    lost = visit.failure is not None and not is_tolerated(visit, step)
+    return lost or all_ended(visit) or next_item(visit, step) is not None
 
 
 def has_tolerance(visit: Visit, step: MapStep) -> bool:

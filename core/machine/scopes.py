@@ -12,6 +12,7 @@ from immutables import Map
 from msgspec.structs import replace
 
 from core.graph.model import Json, MapStep, Opener, ParallelStep
+from core.machine.items import wants_decision
 from core.machine.paths import branch_scope, visit_path
 from core.machine.state import Failure, Fallen, Scope, State, Visit
 from core.machine.transitions import STEP, next_status
@@ -61,6 +62,7 @@ def gone(state: State, visit: Visit) -> State:
         waiting=without(state.waiting, visit.path),
         answered=without(state.answered, visit.path),
         watched=without(state.watched, visit.path),
+        listening=without(state.listening, visit.path),
     )
 
 
@@ -152,9 +154,7 @@ def end_scope(state: State, path: str) -> State:
         result = scope.data if state.workflow.language == "states" else dict(scope.result)
         results = results.set(scope.index, result)
     opener = replace(opener, pending=opener.pending - 1, results=results)
-    ready = state.ready
-    if opener.pending == 0 or isinstance(step, MapStep):
-        ready = ready.set(opener.path, None)
+    ready = state.ready.set(opener.path, None) if wants_decision(opener, step) else state.ready
     return replace(
         state,
         scopes=state.scopes.delete(path),
@@ -196,11 +196,12 @@ def fell(state: State, visit: Visit, failure: Failure | None = None) -> State:
         failure=opener.failure or failure,
         fallen=opener.fallen.set(scope.index, Fallen(left, kept)),
     )
+    wanted = wants_decision(opener, state.step_of(opener))
     return replace(
         state,
         scopes=state.scopes.delete(visit.scope),
         visits=state.visits.set(opener.path, opener),
-        ready=state.ready if failure is None else state.ready.set(opener.path, None),
+        ready=state.ready.set(opener.path, None) if failure is not None and wanted else state.ready,
     )
 
 
