@@ -102,8 +102,11 @@ class _Decider(Run):
         state = self.state
         if state.terminal or state.status in {PARKED, PAUSED}:
             return None
-        times = [at for path, at in state.waiting.items() if path not in self.queued]
+        times = [
+            at for path, at in state.waiting.items() if path not in self.queued and path not in self.polled
+        ]
         times += self.looks
+        times += [at for at in self.polled.values() if at is not None]
         if self.queued and self.stopping:
             # It must not keep a worker that stops: the next one asks at once.
             times.append(self.now)
@@ -216,7 +219,9 @@ class _Decider(Run):
         elif state.root_ended:
             self.emit(ev.WorkflowCompleted())
             hand_out(self)
-        elif state.parked and not (state.in_flight or state.waiting or self.queued or self.held):
+        elif state.parked and not (
+            state.in_flight or state.waiting or state.listening or self.queued or self.held
+        ):
             self.emit(ev.WorkflowParked())
 
     def settle(self) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from core.failover.outcome import succeeded
 from core.graph.model import TaskStep
 from core.machine import events as ev
+from core.machine.awaiting import prolonged
 from core.machine.limit import hold, let_go
 from core.machine.scopes import again, put_in
 from core.machine.state import Failure, Paused, State, Visit
@@ -22,7 +23,8 @@ def paused(state: State, event: ev.PauseRequested) -> State:
 def resumed(state: State, event: ev.WorkflowResumed) -> State:
     """It goes on: visits and the execution get the time that the pause took.
 
-    What a WAIT waits for is an instant, and stays; a retry that was due meanwhile is due now.
+    What a WAIT waits for is an instant, and stays, unless it is a time limit; a retry that was due meanwhile
+    is due now.
     """
     took = max(0, event.at - state.paused.at) if state.paused is not None else 0
     visits, waiting = state.visits, state.waiting
@@ -33,6 +35,9 @@ def resumed(state: State, event: ev.WorkflowResumed) -> State:
         if visit.wake_at is not None and visit.wake_at < event.at and _is_task(state, visit):
             later = replace(later, wake_at=event.at)
             waiting = waiting.set(path, event.at)
+        later, wakes_at = prolonged(state, later, took)
+        if wakes_at is not None:
+            waiting = waiting.set(path, wakes_at)
         if later is not visit:
             visits = visits.set(path, later)
     return let_go(replace(state, visits=visits, waiting=waiting, paused=None), event.at)

@@ -37,7 +37,7 @@ class Abort(msgspec.Struct, frozen=True):
 
 
 class Poll(msgspec.Struct, frozen=True):
-    """Ask for the result of an accepted attempt, at `location`."""
+    """Ask for the result of an accepted attempt, at `location`; `polls` times it was asked for in vain."""
 
     visit: str
     step_id: str
@@ -45,6 +45,7 @@ class Poll(msgspec.Struct, frozen=True):
     target: Target
     location: str
     timeout_ms: int
+    polls: int = 0
 
 
 Command = Send | Abort | Poll
@@ -76,6 +77,8 @@ class Run:
         """Ready visits that go no further in this call."""
         self.queued: dict[str, tuple[Target, ...]] = {}
         self.looks: list[int] = []
+        self.polled: dict[str, int | None] = {}
+        """Visits for whose result is asked now, and when their time is over."""
         self.events: list[ev.AnyEvent] = []
         self.commands: list[Command] = []
 
@@ -135,6 +138,11 @@ class Run:
                 del self.wanted[asked]
             at = self.now if visit.status == PARKED else None
             self.emit(ev.StepCancelled(visit=path, step_id=visit.step_id, reason=reason, at=at))
+
+    def abort_poll(self, path: str, attempt: int) -> None:
+        """Give up asking for a result, where that is under way."""
+        if (path, attempt) in self.at.sent:
+            self.commands.append(Abort(path, attempt))
 
     def abandon(self, visit: Visit, reason: str) -> None:
         """Give up the visit's attempts in flight."""

@@ -14,7 +14,7 @@ from core.graph.model import OPENERS, Workflow
 from core.machine.scopes import shown
 from core.machine.state import State
 
-FORMAT = 5
+FORMAT = 6
 EVERY = 1_000
 """How many events lie between two snapshots."""
 

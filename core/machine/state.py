@@ -32,7 +32,8 @@ class OpenAttempt(msgspec.Struct, frozen=True):
     """An attempt that was started, at `at` (Unix epoch, milliseconds), and has no outcome yet.
 
     One that was accepted at `accepted_at` needs no owner: its result comes by a callback, or is asked for at
-    `poll_at` from `location`. `beat_at` is when it last gave a sign of life, `ends_at` when its time is over.
+    `poll_at` from `location`, where it was asked for in vain `polls` times. `beat_at` is when it last gave a
+    sign of life, `ends_at` when its time is over.
     """
 
     number: int
@@ -44,6 +45,7 @@ class OpenAttempt(msgspec.Struct, frozen=True):
     poll_at: int | None = None
     beat_at: int | None = None
     ends_at: int | None = None
+    polls: int = 0
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +60,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     others by index, and `failure` is the first one's that failed; of a MAP, `started` counts the items that
     were begun, `failed` those that failed, and `redo` are those that a redrive has yet to begin again.
     `entry` is what was evaluated for the visit at its beginning, at `entered_at`; `retry` says that it
-    repeats the whole step. `child` is the execution that a WORKFLOW waits for.
+    repeats the whole step. `child` is the execution that a WORKFLOW waits for. `settled` is set once a
+    person said how the visit ends.
     """
 
     path: str
@@ -90,6 +93,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     redo: tuple[int, ...] = ()
     retry: bool = False
     child: str | None = None
+    settled: bool = False
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +101,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     `data` is what its next step sees; natively, `result` is what its steps have added to it, merged in order.
     `variables` are those that can be seen in it. `parent` is the visit that opened it (None for the root),
-    `index` its place among that visit's scopes. `entered` counts visits by step.
+    `index` its place among that visit's scopes. `entered` counts visits by step. `undoes` is the path of the
+    visit that is undone in it.
     """
 
     path: str
@@ -107,6 +112,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     result: Mapping[str, Json] = {}
     variables: Mapping[str, Json] = {}
     entered: Map[str, int] = Map()
+    undoes: str | None = None
 
 
 class Fallen(msgspec.Struct, frozen=True):
@@ -129,6 +135,9 @@ class Signal(msgspec.Struct, frozen=True):
 class Outgoing(msgspec.Struct, frozen=True):
     """What has to be said to another execution, until it was: `create` a child, `cancel` it, tell the parent
     how it `ended`. The name in the outbox is the message's id there, so that it counts once.
+
+    `data` is a child's input, or the output of one that ended with `status` (else `error` and `cause`).
+    `visit` is the parent's.
     """
 
     kind: str
@@ -136,8 +145,10 @@ class Outgoing(msgspec.Struct, frozen=True):
     visit: str = ""
     workflow_id: str = ""
     workflow_version: int | None = None
-    input: Json = None
-    reason: str = ""
+    data: Json = None
+    status: str = ""
+    error: str = ""
+    cause: str = ""
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -152,12 +163,19 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How an execution will end once what its steps did is undone."""
+    """How an execution will end once what its steps did is undone.
+
+    `number` is that of the Undo under way; `undone` counts those that are done, `given_up` those that a
+    person, or the budget of visits, gave up.
+    """
 
     status: str
     failure: Failure | None = None
     reason: str = ""
     actor: str = ""
+    number: int | None = None
+    undone: int = 0
+    given_up: int = 0
 
 
 class Paused(msgspec.Struct, frozen=True):
@@ -173,13 +191,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
     `seen` are the steps that were entered, `runaway` is one that was too often; `data_bytes` adds up the
-    sizes of the input and the outputs. `in_flight` and `parked` count open attempts and parked visits;
-    `watched` holds the paths of visits whose one open attempt may be hedged or cut short. `failure` is what
-    ended the root scope, where something did, and `fallen` the root's visit that failed or was cancelled.
-    `answered` holds the paths of ready visits that have their result. `held_at` is since when the time limit
-    stands still, `redrives` how often it was run again after its end. `retried` counts the retries of each
-    step, and of all under the empty name. `signals` wait for a WAIT, `outbox` for being sent, and `undo`, by
-    the order of completion, for a failure; while they are undone `ending` says what comes after it.
+    sizes of the input and the outputs. `in_flight` and `parked` count open attempts that somebody has to hold
+    (none that was accepted), and parked visits; `watched` holds the paths of visits whose one open attempt
+    may be hedged or cut short. `failure` is what ended the root scope, where something did, and `fallen` the
+    root's visit that failed or was cancelled. `answered` holds the paths of ready visits that have their
+    result. `held_at` is since when the time limit stands still, `redrives` how often it was run again after
+    its end. `retried` counts the retries of each step, and of all under the empty name. `listening` holds the
+    paths of WAITs that wait for a word from outside: the signal's name, or nothing for a callback. `signals`
+    wait for a WAIT, `outbox` for being sent, and `undo`, by the order of completion, for a failure; while
+    they are undone, and for ever after, `ending` says what comes after it. `doubtful` are visits that ended
+    without our knowing whether what would be undone was done.
     """
 
     execution_id: str
@@ -215,11 +236,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     parent_visit: str | None = None
     depth: int = 0
+    caller: str = ""
     retried: Map[str, int] = Map()
     signals: Map[str, tuple[Signal, ...]] = Map()
+    listening: Map[str, str] = Map()
     outbox: Map[str, Outgoing] = Map()
     undo: Map[int, Undo] = Map()
     ending: Ending | None = None
+    doubtful: Map[str, None] = Map()
 
     @property
     def terminal(self) -> bool:

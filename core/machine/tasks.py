@@ -17,6 +17,11 @@ from core.machine import events as ev
 from core.machine.paths import idempotency_key
 from core.machine.state import Failure, State, Visit
 
+ACCEPT_MS = 60_000
+"""How long a function has to accept a call whose result comes later: a connection that hangs must not use up
+the hours that the result may take.
+"""
+
 _STOPPING = "a worker stopped before it sent this"
 
 
@@ -202,7 +207,8 @@ def start(
     now = at.now
     number = visit.attempts + 1
     left = visit.deadline_at - _since(visit, now) if visit.deadline_at is not None else step.timeout_ms
-    timeout_ms = max(1, min(step.timeout_ms, left, _share_of(left, visit, step, index, at.health)))
+    own = step.timeout_ms if step.awaits == "answer" else min(step.timeout_ms, ACCEPT_MS)
+    timeout_ms = max(1, min(own, left, _share_of(left, visit, step, index, at.health)))
     started = ev.AttemptStarted(
         visit=visit.path,
         step_id=step.id,

@@ -23,8 +23,9 @@ from core.graph.model import (
 from core.machine import events as ev
 from core.machine.items import joined_results
 from core.machine.limit import hold, let_go
+from core.machine.listening import listen
 from core.machine.scopes import end_scope, enter, fell, gone, new_visit, open_branches, without
-from core.machine.state import Failure, OpenAttempt, State, Undo, Visit
+from core.machine.state import Failure, OpenAttempt, State, Visit
 from core.machine.transitions import PARKED, STEP, next_status
 
 
@@ -47,6 +48,8 @@ def step_started(state: State, event: ev.StepStarted) -> State:
     )
     if isinstance(step, ParallelStep):
         return open_branches(state, visit, step)
+    if isinstance(step, WaitStep) and (step.signal is not None or step.callback):
+        return listen(state, visit, step)
     if event.wake_at is not None:
         return replace(
             state,
@@ -103,6 +106,9 @@ def _can_move(step: Step) -> bool:
     """True where a call that takes long may be answered by another target in its stead."""
     if not isinstance(step, TaskStep) or len(step.targets) == 1:
         return False
+    if step.awaits != "answer" and step.effects == "pure":
+        # What answers fast here has only accepted: a hedge would win nothing.
+        return False
     return step.effects == "pure" or (step.effects == "idempotent" and step.on_ambiguous == "failover")
 
 
@@ -153,7 +159,7 @@ def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
         state,
         visits=state.visits.set(visit.path, visit),
         watched=without(state.watched, visit.path),
-        in_flight=state.in_flight - 1,
+        in_flight=_left_in_flight(state, visit),
     )
 
 
@@ -239,8 +245,7 @@ def step_completed(state: State, event: ev.StepCompleted) -> State:
             scope = state.scopes[visit.scope]
             scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
             state = replace(state, scopes=state.scopes.set(scope.path, scope))
-        if getattr(step, "compensate", None) is not None:
-            state = _to_undo(state, visit, output)
+        state = completed(state, visit, step, event.output, output)
     state = replace(gone(state, visit), data_bytes=state.data_bytes + event.size)
     following = event.next or step.next
     return enter(state, visit.scope, following) if following else end_scope(state, visit.scope)
@@ -268,13 +273,8 @@ def _take_signal(state: State, visit: Visit, step: Step, message_id: str) -> tup
         raise IllegalEvent(f"the signal {message_id} of {visit.path} is not there")
     left = tuple(one for one in there if one is not taken)
     signals = state.signals.set(name, left) if left else state.signals.delete(name)
-    return replace(state, signals=signals), replace(visit, outcome=succeeded(taken.payload))
-
-
-def _to_undo(state: State, visit: Visit, output: Json) -> State:
-    seen = state.scopes[visit.scope].data if visit.scope else {}
-    done = Undo(visit=visit.path, step_id=visit.step_id, seen=seen, output=output)
-    return replace(state, undo=state.undo.set(len(state.undo) + 1, done))
+    state = replace(state, signals=signals, data_bytes=state.data_bytes + taken.size)
+    return state, replace(visit, outcome=succeeded(taken.payload))
 
 
 def step_failed(state: State, event: ev.StepFailed) -> State:
@@ -368,8 +368,14 @@ def _decide_next(state: State, visit: Visit) -> State:
         visits=state.visits.set(visit.path, visit),
         ready=state.ready if waits else state.ready.set(visit.path, None),
         watched=without(state.watched, visit.path),
-        in_flight=state.in_flight - 1,
+        in_flight=_left_in_flight(state, visit),
     )
+
+
+def _left_in_flight(state: State, visit: Visit) -> int:
+    """How many attempts somebody has to hold, after those of this visit that are closed now."""
+    held = sum(one.accepted_at is None for one in state.visits[visit.path].open)
+    return state.in_flight - held + sum(one.accepted_at is None for one in visit.open)
 
 
 def _is_answered(visit: Visit) -> bool:
