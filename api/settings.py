@@ -372,6 +372,7 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[float, Field(ge=0, le=3_600)] = 10.0
     visit_budget: Annotated[int, Field(gt=0, le=10_000_000)] = 10_000
     data_budget: Annotated[int, Field(gt=0, le=128 << 20)] = 16 * 1024 * 1024
+    data_limit: Annotated[int, Field(gt=0, le=128 << 20)] = 256 * 1024
     """One commit may add twice as much to a journal, and Redis keeps 512 MB under a key."""
 
     max_trials: Annotated[int, Field(gt=0, le=64)] = 2
@@ -405,6 +406,7 @@ class Settings(BaseSettings):
             skew_ms=self.skew_ms,
             visit_budget=self.visit_budget,
             data_budget=self.data_budget,
+            data_limit=self.data_limit,
         )
 
     def trials(self) -> TrialSettings:

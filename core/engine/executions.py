@@ -15,6 +15,7 @@ from core.engine.settings import EngineSettings
 from core.engine.view import ExecutionView, HistoryEvent, tell, view_execution
 from core.engine.workflows import Workflows
 from core.graph.model import Json, Workflow
+from core.graph.reading import under_id
 from core.machine.events import WorkflowCreated
 from core.machine.evolve import evolve
 from core.machine.journal import Envelope, decode, encode
@@ -88,9 +89,10 @@ class Executions(LifeCycle):
         """
         state = await self._state(execution_id)
         given = state.input if input_ is None else input_
-        fingerprint = _fingerprint(state.workflow, given, execution_id)
+        workflow = under_id(state.workflow, state.workflow_id or state.workflow.id)
+        fingerprint = _fingerprint(workflow, given, execution_id)
         return await self._create(
-            state.workflow, given, caller, idempotency_key, fingerprint, (execution_id, actor, reason)
+            workflow, given, caller, idempotency_key, fingerprint, (execution_id, actor, reason)
         )
 
     async def _create(

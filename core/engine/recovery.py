@@ -4,7 +4,6 @@ import msgspec
 
 from core.engine.definitions import Definitions
 from core.graph.model import Workflow
-from core.graph.reading import under_id
 from core.machine import snapshot
 from core.machine.evolve import fold
 from core.machine.journal import decode
@@ -19,9 +18,6 @@ async def rebuild(store: Store, execution_id: str, loaded: Loaded, definitions: 
     the definition is missing.
     """
     workflow = await definitions.get(loaded.digest, execution_id)
-    if workflow.language == "states":
-        # One definition may be registered under several ids, and says none itself.
-        workflow = under_id(workflow, (await store.get(execution_id)).workflow_id)
     state, batches = blank(execution_id, workflow), loaded.batches
     kept = loaded.snapshot
     if kept is not None:

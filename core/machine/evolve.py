@@ -22,6 +22,9 @@ def evolve(state: State, event: ev.AnyEvent) -> State:
     """The state after `event`. Raises IllegalEvent."""
     status = next_status(EXECUTION, state.status, ev.kind(event))
     after = _apply(state, event)
+    ending = after.ending
+    if ending is not None and ending.number is None and after.undo:
+        after = compensation.undo_newest(after)
     return replace(after, status=status, version=state.version + 1)
 
 
@@ -87,9 +90,14 @@ def _apply(state: State, event: ev.AnyEvent) -> State:
         case ev.CancelRequested():
             return replace(state, cancel=(event.actor, event.reason))
         case ev.WorkflowFailed():
-            return replace(_stopped(state), failure=Failure(event.error, event.cause, event.step_id))
-        case ev.WorkflowCompleted() | ev.WorkflowCancelled() | ev.WorkflowTimedOut():
-            return _stopped(state)
+            state = replace(_stopped(state), failure=Failure(event.error, event.cause, event.step_id))
+            return outbox.tell_parent(state, event)
+        case ev.WorkflowCompleted():
+            # Nothing will be undone any more.
+            state = replace(_stopped(state), undo=state.undo.__class__(), doubtful=state.doubtful.__class__())
+            return outbox.tell_parent(state, event)
+        case ev.WorkflowCancelled() | ev.WorkflowTimedOut():
+            return outbox.tell_parent(_stopped(state), event)
         case ev.PauseRequested():
             return requested.paused(state, event)
         case ev.WorkflowResumed():
@@ -114,9 +122,11 @@ def _created(state: State, event: ev.WorkflowCreated) -> State:
         deadline_at=event.deadline_at,
         rerun_of=event.rerun_of,
         started_at=event.at,
+        workflow_id=event.workflow_id,
         parent=event.parent,
         parent_visit=event.parent_visit,
         depth=event.depth,
+        caller=event.caller,
         data_bytes=event.size,
     )
 

@@ -56,14 +56,14 @@ def frame_of(
         own = {"item": _items(visit)[item], "index": item} if item is not None else _item_of(state, scope)
         context = native_context(
             execution_id=state.execution_id,
-            workflow_id=state.workflow.id,
+            workflow_id=state.workflow_id,
             started_at=state.started_at,
             item=own,
         )
     else:
         context = execution_context(
             execution_id=state.execution_id,
-            workflow_id=state.workflow.id,
+            workflow_id=state.workflow_id,
             input_=state.input,
             started_at=state.started_at,
             redrives=state.redrives,
@@ -161,7 +161,7 @@ def complete(
 
 def result_of(state: State, visit: Visit, step: Step) -> Json:
     """What the step gave, before its templates; UNSET where it gives nothing of its own."""
-    if isinstance(step, OPENERS):
+    if isinstance(step, OPENERS) and not visit.settled:
         return joined_results(visit, step, state.workflow.language)
     return visit.outcome.output if visit.outcome is not None else UNSET
 
@@ -212,7 +212,7 @@ def fail(run: Run, visit: Visit, failure: Failure) -> bool:
     which = run.catcher_of(visit, failure.error)
     failed = ev.StepFailed(visit=visit.path, step_id=step.id, error=failure.error, cause=failure.cause)
     if which is None:
-        run.emit(failed)
+        _uncaught(run, visit, failed)
         return True
     catcher = step.catch[which]
     failed = replace(failed, next=catcher.next, result_path=catcher.result_path)
@@ -229,15 +229,33 @@ def fail(run: Run, visit: Visit, failure: Failure) -> bool:
             return False
         if answer.error:
             failed = ev.StepFailed(visit=visit.path, step_id=step.id, error=answer.error, cause=answer.cause)
-        else:
-            failed = replace(
-                failed,
-                output=answer.value,
-                size=size_of(answer.value),
-                assigned=dict(answer.assigned) or None,
-            )
+            _uncaught(run, visit, failed)
+            return True
+        failed = replace(
+            failed,
+            output=answer.value,
+            size=size_of(answer.value),
+            assigned=dict(answer.assigned) or None,
+        )
     run.emit(failed)
     return True
+
+
+def _uncaught(run: Run, visit: Visit, failed: ev.StepFailed) -> None:
+    """Hand the failure up; but what was to undo something waits for a person, who may give it up."""
+    if run.state.scopes[visit.scope].undoes is None or visit.settled:
+        run.emit(failed)
+        return
+    run.emit(
+        ev.StepParked(
+            visit=visit.path,
+            step_id=visit.step_id,
+            reason=f"it was to undo {run.state.scopes[visit.scope].undoes} and failed: {failed.error}",
+            at=run.now,
+            error=failed.error,
+            cause=failed.cause,
+        )
+    )
 
 
 def _again(run: Run, visit: Visit, step: ParallelStep | MapStep | WorkflowStep, failure: Failure) -> bool:

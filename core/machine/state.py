@@ -233,6 +233,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     redrives: int = 0
     current_step: str | None = None
     started_at: int = 0
+    workflow_id: str = ""
     parent: str | None = None
     parent_visit: str | None = None
     depth: int = 0
