@@ -21,6 +21,7 @@ from core.graph.model import (
     RetryPolicy,
     Step,
     SucceedStep,
+    Target,
     TaskStep,
     WaitStep,
     WorkflowStep,
@@ -100,7 +101,8 @@ def rule(asked: Rule) -> str:
 
 
 def _task(step: TaskStep) -> list[str]:
-    targets = [f"{'' if number == 0 else 'else '}{target}" for number, target in enumerate(step.targets)]
+    named = [_target(target) for target in step.targets]
+    targets = [f"{'' if number == 0 else 'else '}{target}" for number, target in enumerate(named)]
     lines = [*targets[:LISTED]]
     if len(targets) > LISTED:
         lines.append(f"and {len(targets) - LISTED} more fallbacks")
@@ -113,6 +115,14 @@ def _task(step: TaskStep) -> list[str]:
     elif step.awaits == "poll":
         lines.append("polled until done")
     return lines + _retries(step.retries)
+
+
+def _target(target: Target) -> str:
+    """The target; of an ARN the function's name, since its beginning says little in a line."""
+    arn, found, name = target.function_id.partition(":function:")
+    if found and arn.startswith("arn:"):
+        return str(Target(target.provider, name, target.region))
+    return str(target)
 
 
 def _map(step: MapStep) -> list[str]:

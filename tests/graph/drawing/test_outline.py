@@ -5,10 +5,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from core.graph.drawing.labels import plain
+from core.graph.drawing.labels import notes, plain
 from core.graph.drawing.outline import outline
 from core.graph.drawing.parts import Drawing
-from core.graph.model import ParallelStep
+from core.graph.model import ParallelStep, Target
 from core.graph.reading import read_workflow
 from tests.graph.drawing import samples
 from tests.strategies import workflows
@@ -78,6 +78,12 @@ def test_branches_that_share_a_step_share_a_group_and_say_which_they_are() -> No
     assert ("both", "branch", "left", "branch 1") in found
     assert ("right", "choice", "joint", "$x > 1 and $y") in found
     assert ("right", "choice", "right", "$.n NumericEquals 1 and not ($.b)") in found
+
+
+def test_a_function_that_an_arn_names_is_shown_by_its_name() -> None:
+    arn = "arn:aws:lambda:eu-west-1:111111111111:function:charge:live"
+    step = samples.task("pay", targets=(Target("AWS", arn, "eu-west-1"), Target("GCP", "charge")))
+    assert notes(step) == ("AWS eu-west-1 charge:live", "else GCP charge")
 
 
 def test_a_line_is_cut_and_holds_nothing_that_acts() -> None:
