@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from core.engine.definitions import Definitions
+from core.engine.read_once import ReadOnce
 from core.errors import InvalidDefinition, Problem
 from core.failover.health import Health
 from core.graph.model import Target, TaskStep, Workflow
@@ -29,6 +30,7 @@ class Workflows:
         self._providers = providers
         self._board = board
         self._clock = clock
+        self._reader = ReadOnce()
 
     def known(self) -> Health:
         """What is known of the targets: what a thread needs that reads or validates a definition."""
@@ -40,7 +42,7 @@ class Workflows:
         In a thread it needs what is `known`, since the board is for the event loop's alone. A document whose
         language knows no ids goes by `workflow_id`, or else by its digest.
         """
-        workflow = read_workflow(document)
+        workflow = self._reader.read(document)
         if workflow_id is not None:
             workflow = under_id(workflow, workflow_id)
         self._refuse_unreachable(workflow, known)
