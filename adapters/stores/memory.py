@@ -355,6 +355,12 @@ class MemoryStore(Store):
         rules.check_text(key)
         self._facts[key] = value
 
+    async def keep_fact(self, key: str, value: bytes) -> bytes:
+        """As the port says."""
+        self._check_open()
+        rules.check_text(key)
+        return self._facts.setdefault(key, value)
+
     async def get_fact(self, key: str) -> bytes | None:
         """As the port says."""
         self._check_open()

@@ -400,6 +400,10 @@ class OffloadingStore(Store):
         """As the port says."""
         await self._store.put_fact(key, value)
 
+    async def keep_fact(self, key: str, value: bytes) -> bytes:
+        """As the port says."""
+        return await self._store.keep_fact(key, value)
+
     async def get_fact(self, key: str) -> bytes | None:
         """As the port says."""
         return await self._store.get_fact(key)

@@ -271,6 +271,10 @@ class SqliteStore(Store):
         """As the port says."""
         await self._write(partial(sqlite_writes.put_fact, key=key, value=value))
 
+    async def keep_fact(self, key: str, value: bytes) -> bytes:
+        """As the port says."""
+        return await self._write(partial(sqlite_writes.keep_fact, key=key, value=value))
+
     async def get_fact(self, key: str) -> bytes | None:
         """As the port says."""
         return await self._read(partial(sqlite_reads.get_fact, key=key))

@@ -283,6 +283,13 @@ def put_fact(cursor: apsw.Cursor, key: str, value: bytes) -> None:
     )
 
 
+def keep_fact(cursor: apsw.Cursor, key: str, value: bytes) -> bytes:
+    """Keep a small value unless there is one; the one that is there then."""
+    cursor.execute("INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", (key, value))
+    kept: Any = cursor.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+    return bytes(kept[0])
+
+
 def timers_after(cursor: apsw.Cursor, horizon: Key, limit: int) -> tuple[list[Due], bool]:
     """The next `limit` timers beyond `horizon`, and whether there are no others.
 

@@ -343,8 +343,14 @@ class Store(Protocol):
         """Keep a small value (a resolved URI) under `key`, replacing what was there."""
         ...
 
+    async def keep_fact(self, key: str, value: bytes) -> bytes:
+        """Keep `value` under `key` unless something is there; what is there then. One act: all who ask get the
+        same.
+        """
+        ...
+
     async def get_fact(self, key: str) -> bytes | None:
-        """What `put_fact` kept, or None."""
+        """What `put_fact` or `keep_fact` kept, or None."""
         ...
 
     async def reconcile(self, cursor: str | None, limit: int) -> Reconciled:

@@ -278,6 +278,14 @@ class RedisStore(Store):
         place = f"{self._prefix}:fact:{key}"
         await self._redis.call(place, "SET", place, value, write=True)
 
+    async def keep_fact(self, key: str, value: bytes) -> bytes:
+        """As the port says."""
+        self._open()
+        rules.check_text(key)
+        place = f"{self._prefix}:fact:{key}"
+        await self._redis.call(place, "SET", place, value, "NX", write=True)
+        return bytes(await self._redis.call(place, "GET", place))
+
     async def get_fact(self, key: str) -> bytes | None:
         """As the port says."""
         self._open()

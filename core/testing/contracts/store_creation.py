@@ -194,6 +194,13 @@ class CreationContract(StoreBase):
         await store.open()
         assert await store.get_fact("uri") == b"\x00two"
 
+    async def test_a_fact_that_is_kept_is_the_first_for_all_who_ask(self, store: Store) -> None:
+        asked = await asyncio.gather(*(store.keep_fact("secret", b"%d" % number) for number in range(8)))
+        assert len(set(asked)) == 1
+        assert await store.get_fact("secret") == asked[0]
+        await store.put_fact("secret", b"another")
+        assert await store.keep_fact("secret", b"mine") == b"another"
+
     async def test_a_closed_store_says_so(self, store: Store) -> None:
         await store.create(new("x1"))
         await store.close()
