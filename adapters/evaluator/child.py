@@ -16,9 +16,6 @@ from adapters.evaluator.frames import ENDS, FROM_CHILD, LARGEST, TO_CHILD
 STARTING: Final = 30.0
 """Seconds within which a child is ready: loading takes a fraction of one where there is a CPU for it."""
 
-WALL: Final = 5.0
-"""Seconds that an answer may take beside its CPU time. Only what does not run at all takes so long."""
-
 KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH")
 """What a Python may need to start. Nothing else of the environment reaches a child: it holds secrets."""
 
@@ -35,7 +32,7 @@ class Why(Enum):
     """It took more CPU time than its request may."""
 
     CLOCK = "clock"
-    """It did not answer for `WALL` seconds."""
+    """It did not answer in time although it did not take its CPU time: it does not run."""
 
     CRASH = "crash"
     """Anything else: a signal from outside, a defect, no memory for its own work."""
@@ -76,15 +73,15 @@ class Child:
         """The process's id."""
         return self._process.pid
 
-    async def ask(self, body: bytes, cpu: float) -> bytes:
-        """The answer to an encoded request that may take `cpu` seconds. Raises ChildEnded; the child is not
-        to be used again then, nor after a cancellation.
+    async def ask(self, body: bytes, cpu: float, wall: float) -> bytes:
+        """The answer to an encoded request that may take `cpu` seconds of CPU time, and `wall` more until it
+        is here. Raises ChildEnded; the child is not to be used again then, nor after a cancellation.
         """
         stdin = self._process.stdin
         if stdin is None:
             raise ChildEnded(Why.CRASH)
         try:
-            async with asyncio.timeout(WALL + cpu):
+            async with asyncio.timeout(wall + cpu):
                 stdin.write(TO_CHILD.pack(len(body), round(cpu * 1e6)) + body)
                 await stdin.drain()
                 return await self._receive()

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.evaluator.child import WALL, Child, ChildEnded, Why
+from adapters.evaluator.child import Child, ChildEnded, Why
 from adapters.evaluator.frames import LARGEST
 from adapters.evaluator.turns import Turns
 from core.data.flow import EXPRESSION_ERROR, QUERY_ERROR, Answer, Request
@@ -42,13 +42,15 @@ class EvaluatorSettings:
     """How many children there are at most, and what an expression may take.
 
     `cpu_ms` is CPU time of the child, in milliseconds; `memory_mb` MiB beside what a child needs anyway;
-    `idle_seconds` after which a child without work ends.
+    `idle_seconds` after which a child without work ends. `wall_seconds` is what an answer may take beside its
+    CPU time: only a process that does not run at all takes so long.
     """
 
     workers: int = 2
     cpu_ms: int = 100
     memory_mb: int = 256
     idle_seconds: float = 60.0
+    wall_seconds: float = 5.0
 
 
 class _Asked:
@@ -173,8 +175,8 @@ class EvaluatorPool(Evaluator):
                     self._news.set()
                 if not sound:
                     self._children.discard(child)
-                    ended, child = child, None
-                    await ended.end()
+                    await child.end()
+                    child = None
         finally:
             if child is not None:
                 self._children.discard(child)
@@ -207,7 +209,8 @@ class EvaluatorPool(Evaluator):
         """Have one request answered; whether the child can have another."""
         asked.tries += 1
         try:
-            asked.settle(msgspec.json.decode(await child.ask(asked.body, asked.cpu), type=Answer))
+            made = await child.ask(asked.body, asked.cpu, self._settings.wall_seconds)
+            asked.settle(msgspec.json.decode(made, type=Answer))
         except ChildEnded as ended:
             self._explain(asked, ended.why)
             return False
@@ -236,7 +239,7 @@ class EvaluatorPool(Evaluator):
         self._turns.blame(asked.key)
         match why:
             case Why.CLOCK:
-                asked.fail(f"The expression was not evaluated within {WALL:.0f} s.")
+                asked.fail("The process that evaluates the expression does not run.")
             case Why.CRASH:
                 asked.fail("The process that evaluated the expression ended.")
 
