@@ -8,6 +8,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,10 +76,10 @@ def _apart(name: str, seconds: int, seed: int, *, keep: bool) -> bool:
 
 
 def _keep(merged: Path, known: Path) -> None:
-    """Add the smallest inputs, as many as there is room for."""
+    """Add as many inputs as there is room for, of all sizes: their names are hashes of what they hold."""
     room = KEPT - sum(path.stat().st_size for path in known.iterdir())
     have = {path.read_bytes() for path in known.iterdir()}
-    for path in sorted(merged.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
+    for path in sorted(merged.iterdir()):
         data = path.read_bytes()
         if data in have or len(data) > room:
             continue
@@ -102,9 +103,19 @@ def _guided(name: str, arguments: Sequence[str]) -> int:
         return made
 
     # Coverage is counted within core only; this function is where inputs come in.
-    atheris.Setup([sys.argv[0], *arguments], run, custom_mutator=changed)
+    atheris.Setup([_again(name), *arguments], run, custom_mutator=changed)
     atheris.Fuzz()
     return 0  # pragma: no cover - Fuzz ends the process
+
+
+def _again(name: str) -> str:
+    """A program that is this one: a merge starts itself again, after an input that ends it."""
+    script = (WORK / name / "again").absolute()
+    script.parent.mkdir(parents=True, exist_ok=True)
+    command = shlex.join([sys.executable, "-m", "tests.fuzz", "--one", name])
+    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    script.chmod(0o700)
+    return str(script)
 
 
 def _pool(name: str) -> list[Any]:
