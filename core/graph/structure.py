@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from core.graph.draft import COMPENSATION, FLOW, Draft, Kind, Reference
+from core.graph.draft import BRANCH, COMPENSATION, FLOW, Draft, Kind, Reference
 from core.graph.findings import Findings, Place, shown
 from core.graph.model import MapStep
 
@@ -48,8 +48,16 @@ def check_structure(draft: Draft, findings: Findings) -> None:
     edges = _resolve(draft, findings)
     scopes = _scopes(draft, edges, start or next(iter(draft.nodes)), findings)
     if not draft.incomplete:
+        unopened = {
+            edge.reference.home
+            for opener, leads in edges.items()
+            if opener not in scopes
+            for edge in leads
+            if edge.reference.kind == BRANCH and edge.reference.home
+        }
         for node in draft.nodes.values():
-            if node.id not in scopes:
+            # What stands within a step that is unreachable is no mistake of its own.
+            if node.id not in scopes and node.home not in unopened:
                 findings.error(
                     node.place,
                     f"unreachable-{draft.words.step}",
@@ -118,6 +126,9 @@ def _resolve(draft: Draft, findings: Findings) -> Edges:
             if elsewhere
             else f"Name a {word} of this workflow, or add it.",
         )
+        if suggestion is None and reference.kind == BRANCH and home:
+            # What a branch holds is no second mistake: it is taken to start with its first step.
+            return next(iter(known.values()), None)
         return None if suggestion is None else known[suggestion]
 
     for reference in draft.anonymous:

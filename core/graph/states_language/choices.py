@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from core.data.flow import Rule, Template
+from core.data.state_choices import COMPOSITE, MAX_NESTING, TESTS, comparisons, operand
 from core.graph.fields import Fields, object_at
 from core.graph.findings import shown
 from core.graph.model import ChoiceStep, Json
@@ -13,22 +14,13 @@ from core.graph.states_language.state import State
 
 MAX_RULES: Final = 1_000
 
-_ORDERS: Final = ("Equals", "LessThan", "GreaterThan", "LessThanEquals", "GreaterThanEquals")
-_TYPES: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
-    "String": ("a string", (str,)),
-    "Numeric": ("a number", (int, float)),
-    "Timestamp": ("a timestamp", (str,)),
+OPERATORS: Final = (*sorted(comparisons()), *TESTS)
+_KINDS: Final[Mapping[str, str]] = {
+    "Boolean": "true or false",
+    "Numeric": "a number",
+    "String": "a string",
+    "Timestamp": "a timestamp such as 2026-03-01T09:00:00Z",
 }
-_TESTS: Final = ("IsNull", "IsPresent", "IsNumeric", "IsString", "IsBoolean", "IsTimestamp")
-
-OPERATORS: Final = (
-    *(f"{kind}{order}{path}" for kind in _TYPES for order in _ORDERS for path in ("", "Path")),
-    "StringMatches",
-    "BooleanEquals",
-    "BooleanEqualsPath",
-    *_TESTS,
-)
-_JOINERS: Final = ("And", "Or", "Not")
 
 
 def read_choice(state: State) -> ChoiceStep:
@@ -89,9 +81,9 @@ def _condition(state: State, fields: Fields) -> Template:
     return Template(value)
 
 
-def _check_test(state: State, fields: Fields) -> None:
-    """Note what is wrong with a rule, on any level; the nesting of the document is bounded."""
-    joiners = [name for name in _JOINERS if fields.holds(name)]
+def _check_test(state: State, fields: Fields, depth: int = 0) -> None:
+    """Note what is wrong with a rule, on any level."""
+    joiners = [name for name in COMPOSITE if fields.holds(name)]
     operators = [name for name in OPERATORS if fields.holds(name)]
     for name in (*joiners, *operators):
         fields.raw(name)
@@ -113,10 +105,14 @@ def _check_test(state: State, fields: Fields) -> None:
         parts = [fields.raw(name)] if name == "Not" else fields.items(name, MAX_RULES)
         for at, part in enumerate(parts):
             place = (*fields.place, name) if name == "Not" else (*fields.place, name, at)
+            if depth == MAX_NESTING:
+                detail = f"{fields.subject}: rules are nested deeper than {MAX_NESTING} levels."
+                fields.findings.error(place, "condition-too-deep", detail, "Flatten the rule.")
+                break
             inner = object_at(fields.findings, part, place, f"{fields.subject}: a part")
             if inner is not None:
                 state.comment(inner)
-                _check_test(state, inner)
+                _check_test(state, inner, depth + 1)
                 state.close(inner)
     if operators:
         variable = fields.text("Variable", required='Say what to compare, such as "Variable": "$.total".')
@@ -134,18 +130,19 @@ def _misspelt(fields: Fields) -> str | None:
 
 def _check_operand(fields: Fields, name: str) -> None:
     value = fields.raw(name)
-    if name.endswith("Path"):
-        if isinstance(value, str):
-            check_path(fields, name, value)
-            return
-        wanted, fits = "a path", False
-    elif name in _TESTS or name == "BooleanEquals":
+    if name in TESTS:
         wanted, fits = "true or false", isinstance(value, bool)
     else:
-        wanted, types = next(kind for prefix, kind in _TYPES.items() if name.startswith(prefix))
-        fits = isinstance(value, types) and not isinstance(value, bool)
+        kind, _, is_path = comparisons()[name]
+        if is_path and isinstance(value, str):
+            check_path(fields, name, value)
+            return
+        wanted = "a path" if is_path else _KINDS[kind]
+        fits = not is_path and operand(kind, value) is not None
     if not fits:
         detail = f"'{name}' compares with {wanted}, not {shown(value)}."
+        if name in TESTS:
+            detail = f"'{name}' is {wanted}, not {shown(value)}."
         fields.wrong(name, "wrong-value", detail, f"Make it {wanted}.")
 
 

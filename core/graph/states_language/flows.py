@@ -69,7 +69,7 @@ def read_path(state: State, fields: Fields, name: str) -> str | None:
         return "$"
     if not fields.has(name):
         return None
-    return state.path(fields, name) or "$"
+    return state.path(fields, name, reference=name == "ResultPath") or "$"
 
 
 def read_assign(state: State, fields: Fields) -> Template | None:

@@ -51,7 +51,7 @@ def read_states_language(document: dict[str, Json], findings: Findings) -> Draft
         start_place=("StartAt",),
         timeout_ms=None if timeout is None else min(timeout, MAX_SECONDS) * 1000,
         steps=machine.steps,
-        nodes=machine.nodes,
+        nodes={} if machine.overfull else machine.nodes,
         incomplete=machine.incomplete,
         language="states",
         words=WORDS,
@@ -90,6 +90,7 @@ class _Machine:
         self.nodes: dict[str, Node] = {}
         self.waiting: deque[Inner] = deque()
         self.incomplete = False
+        self.overfull = False
         self._places: dict[str, Place] = {}
         self._count = 0
 
@@ -122,7 +123,7 @@ class _Machine:
         if self._count > limit:
             detail = f"The machine has more than {limit} states."
             self.findings.error(home, "too-many", detail, "Split the machine.")
-            self.incomplete = True
+            self.overfull = True
             return
         for name, entry in states.items():
             place = (*home, name)

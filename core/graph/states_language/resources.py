@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from core.graph.fields import Fields, object_at
+from core.graph.fields import MAX_ID, Fields, object_at
 from core.graph.findings import shown
 from core.graph.model import Await, Target
 from core.graph.native_policies import MAX_FALLBACKS, MAX_FUNCTION_ID, MAX_REGION
@@ -14,10 +14,12 @@ ANY_FUNCTION: Final = "*"
 """The primary's function where the payload names it."""
 
 _FUNCTION: Final = re.compile(
-    r"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{12}:function:(?P<name>[A-Za-z0-9_-]+)"
-    r"(?::[A-Za-z0-9$_-]+)?"
+    r"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{12}:function:"
+    r"(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:[A-Za-z0-9$_-]+)?"
 )
-_NAME: Final = re.compile(r"(?:[0-9]{12}:(?:function:)?)?(?P<name>[A-Za-z0-9_-]+)(?::[A-Za-z0-9$_-]+)?")
+_NAME: Final = re.compile(
+    r"(?:[0-9]{12}:)?(?:function:)?(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:[A-Za-z0-9$_-]+)?"
+)
 _INVOKE: Final = re.compile(r"arn:aws[a-z-]*:states:::lambda:invoke(?P<token>\.waitForTaskToken)?")
 _INTEGRATION: Final = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]*:[0-9]*:(?P<what>.+)", re.DOTALL)
 
@@ -86,7 +88,7 @@ def _invoked(state: State, awaits: Await) -> Callee | None:
         return Callee(Target("AWS", ANY_FUNCTION), None, envelope=True, awaits=awaits)
     name = fields.text("FunctionName", limit=MAX_FUNCTION_ID, required="Name the function to call.")
     _literal_only(fields, dynamic, ("Qualifier", "InvocationType", "LogType"))
-    qualifier = None if "Qualifier" in dynamic else fields.text("Qualifier", limit=128)
+    qualifier = None if "Qualifier" in dynamic else fields.text("Qualifier", limit=MAX_ID)
     if fields.raw("InvocationType") not in (None, "RequestResponse") and "InvocationType" not in dynamic:
         fields.wrong(
             "InvocationType",
@@ -100,8 +102,7 @@ def _invoked(state: State, awaits: Await) -> Callee | None:
 
 def _named(fields: Fields, name: str, qualifier: str | None, awaits: Await) -> Callee | None:
     function = _FUNCTION.fullmatch(name)
-    plain = _NAME.fullmatch(name)
-    found = function or plain
+    found = function or _NAME.fullmatch(name)
     if found is None:
         fields.wrong(
             "FunctionName",
@@ -111,6 +112,10 @@ def _named(fields: Fields, name: str, qualifier: str | None, awaits: Await) -> C
         )
         return None
     region = function["region"] if function is not None else None
+    if qualifier and found["qualifier"]:
+        detail = f"there is a qualifier in 'FunctionName' too: {shown(found['qualifier'][1:])}."
+        fields.wrong("Qualifier", "contradiction", detail, "Keep one of them.")
+        return None
     called = f"{name}:{qualifier}" if qualifier else name
     return Callee(Target("AWS", called, region), found["name"], envelope=True, awaits=awaits)
 

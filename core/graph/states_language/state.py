@@ -92,10 +92,10 @@ class State:
         check_template(fields, (*fields.place, name), value, self.language)
         return Template(value)
 
-    def path(self, fields: Fields, name: str) -> str | None:
+    def path(self, fields: Fields, name: str, *, reference: bool = False) -> str | None:
         """The member as a path, where there is one; a null is the caller's to judge."""
         text = fields.text(name)
-        if text is not None and not check_path(fields, name, text):
+        if text is not None and not check_path(fields, name, text, reference=reference):
             return None
         return text
 
@@ -112,8 +112,6 @@ class State:
                 )
             if text is not None:
                 self.evaluated[path] = Template(text)
-            elif not fields.has(path):
-                fields.wrong(path, "wrong-type", f"'{path}' must be a path, not null.", "Remove it.")
             fields.raw(name)
             return None
         value = fields.raw(name)

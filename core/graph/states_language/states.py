@@ -122,7 +122,7 @@ def _onward(state: State) -> str | None:
         if ends:
             detail = "there are both 'Next' and 'End'."
             fields.wrong("End", "next-and-end", detail, "Keep one of them.")
-    elif not ends and not fields.has("Next"):
+    elif not ends and not fields.has("Next") and fields.raw("End") in (None, False):
         fields.findings.error(
             fields.place,
             "missing-next",
@@ -172,8 +172,10 @@ def _parallel(state: State) -> ParallelStep:
 
 
 def _open(state: State, inner: Inner) -> None:
-    """Note which state a branch starts with."""
-    start = inner.members.get("StartAt")
+    """Note which state a branch starts with; the first one where it does not say so."""
+    start, states = inner.members.get("StartAt"), inner.members.get("States")
+    if not isinstance(start, str) and isinstance(states, dict):
+        start = next(iter(states), None)
     if isinstance(start, str):
         place = (*inner.place, "StartAt")
         state.references.append(Reference(start, place, BRANCH, (*inner.place, "States")))
@@ -194,12 +196,17 @@ def _wait(state: State) -> WaitStep:
         for name in given:
             fields.raw(name)
         return WaitStep(id=state.name, flow=read_flow(state, "Wait"))
+    if state.language == "jsonata" and given[0].endswith("Path"):
+        return WaitStep(id=state.name, flow=read_flow(state, "Wait"))
+    if not fields.has(given[0]):
+        detail = f"'{given[0]}' does not say how long: it is null."
+        fields.wrong(given[0], "wrong-type", detail, "Give it a value.")
     seconds: float | None = None
     until_ms: int | None = None
     match given[0]:
         case "Seconds" | "SecondsPath":
             seconds = state.amount(fields, "Seconds", 0, MAX_WHOLE, "seconds")
-        case "TimestampPath" if state.language == "jsonpath":
+        case "TimestampPath":
             path = state.path(fields, "TimestampPath")
             state.evaluated["TimestampPath"] = Template(path)
         case _:
