@@ -33,7 +33,8 @@ async def trials() -> AsyncIterator[Trials]:
 
 async def run(trials: Trials, name: str, input_: Any, mocks: Any) -> TrialView:
     workflow = read_workflow(json.loads((ROOT / f"examples/{name}.json").read_text(encoding="utf-8")))
-    return await trials.run(workflow, input_, mocks)
+    answers = {step: answer for step, answer in mocks.items() if step in workflow.steps}
+    return await trials.run(workflow, input_, answers)
 
 
 def output(view: TrialView) -> dict[str, Any]:
@@ -55,3 +56,20 @@ async def test_an_order_of_a_known_customer_is_shipped_and_nothing_is_undone(tri
     view = await run(trials, "saga", order, ORDER)
     assert view.status == "COMPLETED"
     assert view.steps_entered == ["reserve-stock", "charge-card", "screen", "ship-order"]
+
+
+async def test_what_a_refused_order_did_is_undone_newest_first(trials: Trials) -> None:
+    view = await run(trials, "saga", {"orderId": "A", "amount": 5_000}, ORDER)
+    assert (view.status, view.error) == ("FAILED", "NotTrusted")
+    assert view.steps_entered[-3:] == ["refuse", "refund-card", "release-stock"]
+
+
+async def test_stock_is_released_where_nobody_approves_within_a_day(trials: Trials) -> None:
+    view = await run(trials, "approval", {"orderId": "A"}, {**ORDER, "ask": [{"timeout": True}]})
+    assert (view.status, view.error) == ("FAILED", "NotApproved")
+    assert view.steps_entered == ["reserve-stock", "ask", "nobody-answered", "release-stock"]
+
+
+async def test_the_result_of_a_long_job_is_kept_under_a_name(trials: Trials) -> None:
+    view = await run(trials, "long-job", {"day": "2026-03-01"}, {"make-report": [{"output": {"pages": 3}}]})
+    assert output(view) == {"day": "2026-03-01", "report": {"pages": 3}}
