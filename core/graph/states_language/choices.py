@@ -109,7 +109,8 @@ def _check_test(state: State, fields: Fields, depth: int = 0) -> None:
                 detail = f"{fields.subject}: rules are nested deeper than {MAX_NESTING} levels."
                 fields.findings.error(place, "condition-too-deep", detail, "Flatten the rule.")
                 break
-            inner = object_at(fields.findings, part, place, f"{fields.subject}: a part")
+            subject = fields.subject if depth else f"{fields.subject}: a part"
+            inner = object_at(fields.findings, part, place, subject)
             if inner is not None:
                 state.comment(inner)
                 _check_test(state, inner, depth + 1)
