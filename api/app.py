@@ -17,7 +17,18 @@ from api.edge import LOOPBACK_NAMES, Edge
 from api.limits import Limits
 from api.problems import Refusal, of_http, refusal_for
 from api.roles import Role
-from api.routes import bulk, events, executions, health, lifecycle, metrics, providers, trials, workflows
+from api.routes import (
+    bulk,
+    events,
+    executions,
+    health,
+    lifecycle,
+    metrics,
+    pictures,
+    providers,
+    trials,
+    workflows,
+)
 from api.runtime import Runtime
 from api.schemas.openapi import components
 from api.settings import Settings
@@ -88,7 +99,9 @@ def create_app(
     app.state.siblings = siblings
     app.state.streams = asyncio.Semaphore(limits.streams)
     app.state.waits = asyncio.Semaphore(limits.waits)
-    serving = (executions, lifecycle, bulk, events, trials, workflows, providers) if role.serves else ()
+    serving = (
+        (executions, lifecycle, bulk, events, trials, workflows, pictures, providers) if role.serves else ()
+    )
     parts = (*serving, health, metrics)
     routers = [part.router for part in parts]
     for router in routers:

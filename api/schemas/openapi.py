@@ -265,6 +265,48 @@ HISTORY = _doc(
     },
     parameters=(_AFTER, _LIMIT),
 )
+RESULTS = _doc(
+    {
+        200: _json(
+            "By index; an item that has not ended is not among them.",
+            _object(
+                {
+                    "executionId": _STRING,
+                    "visit": _STRING,
+                    "items": {"type": "integer"},
+                    "results": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["index"],
+                            "properties": {
+                                "index": {"type": "integer"},
+                                "output": {},
+                                "error": _STRING,
+                                "cause": _STRING,
+                            },
+                        },
+                    },
+                    "nextAfter": {"type": ["integer", "null"]},
+                }
+            ),
+            {
+                "executionId": _EXECUTION_ID,
+                "visit": "each",
+                "items": 3,
+                "results": [{"index": 0, "output": {"paid": 12}}, {"index": 1, "error": "Declined"}],
+                "nextAfter": 1,
+            },
+        ),
+        400: _WRONG,
+        404: _problem("There is no such execution, or it has entered no MAP by this path."),
+    },
+    parameters=(
+        _query("visit", "The path of the MAP's visit, as the steps of the execution tell it.", _STRING),
+        _query("after", "The index of the last result already seen.", {"type": "integer", "default": -1}),
+        _query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1_000}),
+    ),
+)
 DEFINITION = _doc(
     {
         200: _json(
@@ -350,6 +392,34 @@ WORKFLOW = _doc(
         404: _NOT_FOUND,
     },
     parameters=(_query("version", "The newest, unless given.", {"type": "integer", "minimum": 1}),),
+)
+GRAPH = _doc(
+    {
+        200: {
+            "description": "The picture.",
+            "content": {
+                "text/plain": {"schema": _STRING, "example": "flowchart TD\n"},
+                "image/svg+xml": {"schema": _STRING},
+                "application/json": {
+                    "schema": _object(
+                        {
+                            "title": _STRING,
+                            "nodes": {"type": "array", "items": {"type": "object"}},
+                            "edges": {"type": "array", "items": {"type": "object"}},
+                            "groups": {"type": "array", "items": {"type": "object"}},
+                        }
+                    ),
+                    "example": {"title": "order", "nodes": [], "edges": [], "groups": []},
+                },
+            },
+        },
+        400: _problem("It cannot be used, or the workflow is too large for an SVG."),
+        404: _NOT_FOUND,
+    },
+    parameters=(
+        _query("format", "mermaid, unless given.", {"type": "string", "enum": ["mermaid", "svg", "json"]}),
+        _query("version", "The newest, unless given.", {"type": "integer", "minimum": 1}),
+    ),
 )
 VERSIONS = _doc(
     {
