@@ -296,6 +296,13 @@ CASES: list[Case] = [
         "steps of its own",
     ),
     (
+        "a compensation that two steps share",
+        flow(task("a", compensate="c", next="b"), task("b", compensate="c"), task("c")),
+        "/steps/1/compensate",
+        "compensation-leaves-scope",
+        "steps of its own",
+    ),
+    (
         "a compensation of a compensation",
         flow(task("a", compensate="b"), task("b", compensate="c"), task("c")),
         "/steps/1/compensate",
