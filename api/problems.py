@@ -30,6 +30,7 @@ from core.errors import (
     StoreFull,
     StoreUnavailable,
     VersionConflict,
+    VisitNotFound,
     WorkflowNotFound,
 )
 
@@ -158,6 +159,8 @@ def refusal_for(error: SidestepError) -> Refusal:
                 "There is no such workflow, or not in this version. GET /workflows lists those that there "
                 "are; PUT /workflows/{id} registers one.",
             )
+        case VisitNotFound():
+            return Refusal(HTTPStatus.NOT_FOUND, "visit-not-found", "Visit not found", _sentence(text))
         case IdempotencyConflict():
             return Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -10,7 +10,8 @@
     ├── TooManyTrials            as many trials run as there may be
     ├── NotFound
     │   ├── ExecutionNotFound
-    │   └── WorkflowNotFound
+    │   ├── WorkflowNotFound
+    │   └── VisitNotFound        an execution was never there
     ├── Conflict
     │   ├── IdempotencyConflict  one key, two different requests
     │   ├── ExecutionEnded       nothing more can happen to this execution
@@ -103,6 +104,10 @@ class ExecutionNotFound(NotFound):
 
 class WorkflowNotFound(NotFound):
     """No workflow has this id, or not this version."""
+
+
+class VisitNotFound(NotFound):
+    """An execution has entered no step by this path."""
 
 
 class Conflict(SidestepError):

@@ -97,7 +97,7 @@ class _Builder:
     def _segment(self, depth: int, following: str | None, *, last: bool) -> str:
         kinds = ["TASK", "TASK", "PASS", "WAIT", "CHOICE"]
         if depth < self.max_depth:
-            kinds.append("PARALLEL")
+            kinds += ["PARALLEL", "MAP"]
         if self.loops:
             kinds.append("LOOP")
         if last:
@@ -115,6 +115,8 @@ class _Builder:
                 return self._choice(following)
             case "PARALLEL":
                 return self._parallel(depth, following)
+            case "MAP":
+                return self._map(depth, following)
             case "LOOP":
                 return self._loop(following)
             case "FAIL":
@@ -154,6 +156,8 @@ class _Builder:
             task["retries"] = self.draw(_RETRIES)
         if self.draw(st.booleans()):
             task["deadline"] = task["timeout"] * self.draw(st.integers(1, 4))
+        if self.draw(st.integers(0, 3)) == 0:
+            task["input"] = {"only": "$", "text": "of a template"}
         if self.draw(st.booleans()):
             task["catch"] = self._catch(following)
         return self._add("TASK", following, name=name, **task)
@@ -180,6 +184,20 @@ class _Builder:
         branches = [self.scope(depth + 1, shared) for _ in range(count)]
         extra: Document = {"catch": self._catch(following)} if self.draw(st.booleans()) else {}
         return self._add("PARALLEL", following, branches=branches, **extra)
+
+    def _map(self, depth: int, following: str | None) -> str:
+        rows = f"rows-{self.count}"
+        extra: Document = {"catch": self._catch(following)} if self.draw(st.booleans()) else {}
+        for name, values in (
+            ("maxConcurrency", st.integers(1, 3)),
+            ("toleratedFailures", st.integers(1, 2)),
+            ("results", st.sampled_from(("inline", "reference"))),
+            ("retries", st.integers(0, 1)),
+        ):
+            if self.draw(st.booleans()):
+                extra[name] = self.draw(values)
+        each = self._add("MAP", following, items=rows, each=self.scope(depth + 1, None), **extra)
+        return self._add("PASS", each, result={rows: [None] * self.draw(st.integers(0, 3))})
 
     def _loop(self, following: str | None) -> str:
         flag = f"again-{self.count}"

@@ -33,6 +33,9 @@ BIG_MACHINE = 2_000
 
 MAX_SEQ = 10**15
 
+MAX_PATH = 8_192
+"""Characters of a visit's path."""
+
 router = APIRouter(tags=["executions"])
 
 
@@ -119,6 +122,17 @@ async def show_history(request: Request, execution_id: str) -> Response:
     last = events[-1].seq if events else after
     more = bool(events) and last < (await runtime.store.get(execution_id)).version
     return answer({"executionId": execution_id, "events": events, "nextAfter": last if more else None})
+
+
+@router.get("/executions/{execution_id}/results", **docs.RESULTS)
+async def show_results(request: Request, execution_id: str) -> Response:
+    """What the items of a MAP gave, by index: a page of them."""
+    query = Query(request)
+    visit = query.text("visit", MAX_PATH) or ""
+    after = query.whole("after", -1, -1, MAX_SEQ)
+    limit = query.whole("limit", 100, 1, 1_000)
+    query.done()
+    return answer(await runtime_of(request).executions.results(execution_id, visit, after, limit))
 
 
 @router.post("/executions/{execution_id}/cancel", status_code=202, **docs.CANCEL)

@@ -6,24 +6,23 @@ from collections.abc import AsyncGenerator
 from typing import Self
 
 import msgspec
+from msgspec.structs import replace
 
+from core.engine.births import created, newborn
 from core.engine.definitions import Definitions
-from core.engine.driver import summarise
 from core.engine.ids import any_shard, new_execution_id, shard_of
 from core.engine.lifecycle import LifeCycle
+from core.engine.results import ItemResults, item_results
 from core.engine.settings import EngineSettings
 from core.engine.view import ExecutionView, HistoryEvent, tell, view_execution
 from core.engine.workflows import Workflows
 from core.graph.model import Json, Workflow
 from core.graph.reading import under_id
-from core.machine.events import WorkflowCreated
-from core.machine.evolve import evolve
-from core.machine.journal import Envelope, decode, encode
-from core.machine.state import blank
+from core.machine.journal import decode
 from core.machine.transitions import PARKED, PAUSED, TERMINAL
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
-from core.ports.store import Batch, Created, Filter, Idempotency, NewExecution, Page, Store
+from core.ports.store import Created, Filter, Idempotency, Page, Store
 
 POLL_SECONDS = 1.0
 """How long a missed doorbell can delay a watcher."""
@@ -109,20 +108,13 @@ class Executions(LifeCycle):
         shard = any_shard(shards) if key is None else shard_of(caller, key, shards)
         execution_id = new_execution_id(now, shard)
         rerun_of, actor, reason = rerun
-        created = WorkflowCreated(
-            workflow_id=workflow.id,
-            digest=workflow.digest,
-            input=input_,
-            at=now,
-            size=len(msgspec.json.encode(input_)),
-            visit_budget=self._settings.visit_budget,
-            deadline_at=None if workflow.timeout_ms is None else now + workflow.timeout_ms,
+        first = replace(
+            created(workflow, self._settings, now, input_, len(msgspec.json.encode(input_))),
             caller=caller,
             rerun_of=rerun_of,
             actor=actor,
             reason=reason,
         )
-        envelope = Envelope(seq=1, at=now, epoch=0, actor=caller or "api", commit="create", events=(created,))
         idempotency = None
         if key is not None:
             idempotency = Idempotency(
@@ -131,16 +123,7 @@ class Executions(LifeCycle):
                 fingerprint=fingerprint,
                 expires_at_ms=now + self._settings.idempotency_seconds * 1000,
             )
-        new = NewExecution(
-            execution_id=execution_id,
-            workflow_id=workflow.id,
-            digest=workflow.digest,
-            definition=workflow.source,
-            created_at_ms=now,
-            batch=Batch(data=encode(envelope), count=1),
-            summary=summarise(evolve(blank(execution_id, workflow), created)),
-            idempotency=idempotency,
-        )
+        new = newborn(execution_id, workflow, first, actor=caller or "api", idempotency=idempotency)
         self._definitions.remember(workflow)
         return await self._store.create(new)
 
@@ -157,6 +140,12 @@ class Executions(LifeCycle):
         batches = await self._store.history(execution_id, after, limit)
         events = [event for batch in batches for event in tell(decode(batch))]
         return [event for event in events if event.seq > after][:limit]
+
+    async def results(self, execution_id: str, visit: str, after: int, limit: int) -> ItemResults:
+        """What items `after + 1` to `after + limit` of a MAP's visit gave. Raises ExecutionNotFound,
+        VisitNotFound.
+        """
+        return await item_results(self._store, self._definitions, execution_id, visit, after, limit)
 
     async def wait(self, execution_id: str, seconds: float) -> str:
         """The status when it is terminal, PARKED or PAUSED, and no message waits that may change that, or

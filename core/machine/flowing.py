@@ -162,7 +162,7 @@ def complete(
 def result_of(state: State, visit: Visit, step: Step) -> Json:
     """What the step gave, before its templates; UNSET where it gives nothing of its own."""
     if isinstance(step, OPENERS) and not visit.settled:
-        return joined_results(visit, step, state.workflow.language)
+        return joined_results(state, visit, step)
     return visit.outcome.output if visit.outcome is not None else UNSET
 
 

@@ -1,7 +1,9 @@
 """The items of a MAP: which begins next, what is tolerated, and what they gave together. Questions only."""
 
+from urllib.parse import quote
+
 from core.graph.model import Json, MapStep, ParallelStep, Step
-from core.machine.state import Visit
+from core.machine.state import State, Visit
 
 MOST_AT_ONCE = 1_000
 """Items of one MAP under way where it names no bound: AWS's inline MAP has 40, its distributed one 10,000."""
@@ -65,8 +67,11 @@ def _tolerances(visit: Visit, step: MapStep) -> tuple[int, float]:
     return most, percent
 
 
-def joined_results(visit: Visit, step: MapStep | ParallelStep, language: str) -> Json:
-    """What the branches or items gave together, in order: a list, or the MAP's other forms of it."""
+def joined_results(state: State, visit: Visit, step: MapStep | ParallelStep) -> Json:
+    """What the branches or items gave together, in order: a list, or the MAP's other forms of it.
+
+    Where the journal alone keeps them, it is how many there are, and where the API has them.
+    """
     if isinstance(step, ParallelStep):
         return [visit.results[index] for index in range(len(step.branches))]
     if step.results == "reference":
@@ -74,13 +79,13 @@ def joined_results(visit: Visit, step: MapStep | ParallelStep, language: str) ->
             "items": count(visit),
             "succeeded": visit.started - visit.failed,
             "failed": visit.failed,
-            "visit": visit.path,
+            "results": f"/executions/{state.execution_id}/results?visit={quote(visit.path, safe='/~')}",
         }
     found = []
     for index in range(visit.started):
         if index in visit.results:
             found.append(visit.results[index])
-        elif language == "native":
+        elif state.workflow.language == "native":
             failure = visit.fallen[index].visit.failure
             found.append({"error": failure.error, "cause": failure.cause} if failure is not None else None)
     if step.results == "FLATTEN":

@@ -21,10 +21,11 @@ from core.graph.model import (
     WaitStep,
 )
 from core.machine import events as ev
+from core.machine.compensation import completed, ended_otherwise
 from core.machine.items import joined_results
 from core.machine.limit import hold, let_go
 from core.machine.listening import listen
-from core.machine.scopes import end_scope, enter, fell, gone, new_visit, open_branches, without
+from core.machine.scopes import cancel_child, end_scope, enter, fell, gone, new_visit, open_branches, without
 from core.machine.state import Failure, OpenAttempt, State, Visit
 from core.machine.transitions import PARKED, STEP, next_status
 
@@ -155,6 +156,7 @@ def attempt_interrupted(state: State, event: ev.AttemptInterrupted) -> State:
 def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
     """The attempt is closed as MAYBE executed; the visit is about to be ended, or has the other's answer."""
     visit = _closed(state, event.visit, event.attempt, event)
+    visit = replace(visit, doubt=visit.doubt or not _is_answered(visit))
     return replace(
         state,
         visits=state.visits.set(visit.path, visit),
@@ -237,10 +239,10 @@ def step_completed(state: State, event: ev.StepCompleted) -> State:
     if event.signal is not None:
         state, visit = _take_signal(state, visit, step, event.signal)
     if state.workflow.language == "states":
-        state = _passed_on(state, visit, event, _result(visit, step) if event.whole else event.output)
+        state = _passed_on(state, visit, event, _result(state, visit, step) if event.whole else event.output)
     else:
         unset = event.output is msgspec.UNSET
-        output = _output(visit, step) if unset else _merged(visit, event.output)
+        output = _output(state, visit, step) if unset else _merged(visit, event.output)
         if output:
             scope = state.scopes[visit.scope]
             scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
@@ -282,7 +284,7 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
     visit = moved(state, event.visit, event)
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
-    state = gone(state, visit)
+    state = ended_otherwise(gone(state, visit), visit, state.step_of(visit))
     if event.next is not None and (state.workflow.language == "states" or event.output is not msgspec.UNSET):
         caught = event.output
         if state.workflow.language == "native":
@@ -307,9 +309,12 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
 
 def step_parked(state: State, event: ev.StepParked) -> State:
     """The visit stays, and waits for a person; the execution's time limit stands still."""
-    visit = replace(moved(state, event.visit, event), outcome=None, reasons=(event.reason,))
+    before = moved(state, event.visit, event)
+    visit = replace(before, outcome=None, reasons=(event.reason,), child=None)
+    if event.error:
+        visit = replace(visit, failure=Failure(event.error, event.cause, event.step_id))
     return replace(
-        hold(state, event.at),
+        hold(cancel_child(state, before), event.at),
         visits=state.visits.set(visit.path, visit),
         ready=without(state.ready, visit.path),
         waiting=without(state.waiting, visit.path),
@@ -326,21 +331,24 @@ def step_cancelled(state: State, event: ev.StepCancelled) -> State:
         raise IllegalEvent(f"{event.visit} has open attempts")
     if before is not None and before.status == PARKED:
         state = let_go(replace(state, parked=state.parked - 1), event.at)
-    return fell(gone(state, visit), visit)
+    state = ended_otherwise(gone(state, visit), visit, state.step_of(visit))
+    return fell(state, visit)
 
 
 _NO_RETRIES = (ChoiceStep, PassStep, WaitStep, SucceedStep, FailStep)
 
 
-def _result(visit: Visit, step: Step) -> Json:
+def _result(state: State, visit: Visit, step: Step) -> Json:
     """What a visit gave, as it is: UNSET where it gives nothing of its own."""
-    if isinstance(step, ParallelStep | MapStep):
-        return joined_results(visit, step, "states")
+    if isinstance(step, ParallelStep | MapStep) and not visit.settled:
+        return joined_results(state, visit, step)
     return visit.outcome.output if visit.outcome is not None else msgspec.UNSET
 
 
-def _output(visit: Visit, step: Step) -> dict[str, Json]:
+def _output(state: State, visit: Visit, step: Step) -> dict[str, Json]:
     """What a completed visit of a native definition adds to its scope."""
+    if visit.settled and visit.outcome is not None:
+        return _merged(visit, visit.outcome.output)
     if isinstance(step, PassStep):
         return dict(step.result)
     if isinstance(step, ParallelStep):
@@ -350,7 +358,7 @@ def _output(visit: Visit, step: Step) -> dict[str, Json]:
             merged.update(result)
         return {**merged, visit.step_id: in_order}
     if isinstance(step, MapStep):
-        return {visit.step_id: joined_results(visit, step, "native")}
+        return {visit.step_id: joined_results(state, visit, step)}
     if isinstance(step, TaskStep) or visit.outcome is not None:
         return _merged(visit, visit.outcome.output if visit.outcome is not None else None)
     return {}
