@@ -1,17 +1,16 @@
-"""Ids of executions: ordered by time, and bearing their shard."""
+"""Making ids of executions: what chance and the number of shards have to do with it."""
 
 import hashlib
 import secrets
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_TIME_CHARS = 10
-_CHANCE_CHARS = 16
+from core.machine.ids import execution_id, first_id_at
+
+__all__ = ["any_shard", "first_id_at", "new_execution_id", "shard_of"]
 
 
 def new_execution_id(now_ms: int, shard: int = 0) -> str:
-    """A ULID (48 bits of time, 80 of chance) in lower case, then `-` and the shard: later ids sort higher."""
-    chance = secrets.randbits(80)
-    return f"{_base32(now_ms, _TIME_CHARS)}{_base32(chance, _CHANCE_CHARS)}-{shard}"
+    """An id of an execution that is created now, unlike every other."""
+    return execution_id(now_ms, secrets.randbits(80), shard)
 
 
 def shard_of(caller: str, key: str, shards: int) -> int:
@@ -26,18 +25,3 @@ def shard_of(caller: str, key: str, shards: int) -> int:
 def any_shard(shards: int) -> int:
     """The shard of a creation without a key: any of them, so that all get the same share."""
     return secrets.randbelow(shards)
-
-
-def first_id_at(ms: int) -> str:
-    """The lowest id that an execution of this millisecond (Unix epoch) can have: as a cursor of a listing, it
-    keeps what was created before.
-    """
-    return f"{_base32(ms, _TIME_CHARS)}{_base32(0, _CHANCE_CHARS)}-0"
-
-
-def _base32(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        digits.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))

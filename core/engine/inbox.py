@@ -12,7 +12,7 @@ import msgspec
 
 from core.graph.model import TaskStep
 from core.machine import events as ev
-from core.machine.requests import RESOLVED_AS_FAILED, VERDICTS, parked_visit, refusal
+from core.machine.requests import RESOLVED_AS_FAILED, VERDICTS, parked_visit, refused
 from core.machine.state import State, Visit
 from core.ports.store import Message
 
@@ -22,7 +22,7 @@ log = logging.getLogger("sidestep.engine")
 def heard(state: State, message: Message, now: int) -> tuple[ev.AnyEvent, ...]:
     """The message as events that fit the state; `now` is host time (Unix epoch, milliseconds)."""
     body: Mapping[str, Any] = message.body if isinstance(message.body, dict) else {}
-    why = refusal(message.kind, state.status)
+    why = refused(message.kind, state)
     if why is not None:
         return (_ignored(message, why),)
     said: dict[str, str] = {
@@ -40,6 +40,8 @@ def heard(state: State, message: Message, now: int) -> tuple[ev.AnyEvent, ...]:
         case "redrive":
             limit = state.workflow.timeout_ms
             return (ev.WorkflowRedriven(deadline_at=None if limit is None else now + limit, **said),)
+        case "child":
+            return (_child_ended(state, message, body),)
         case "resolve":
             return _resolved(state, message, body, said, now)
         case _:
@@ -83,6 +85,25 @@ def _resolved(
         reason=f"{message.actor or 'a person'} settled it so that the next target is called",
     )
     return (settled, hop)
+
+
+def _child_ended(state: State, message: Message, body: Mapping[str, Any]) -> ev.AnyEvent:
+    """A child that nobody waits for any more (its step took too long, or was redriven) is ignored."""
+    visit = state.visits.get(str(body.get("visit", "")))
+    if visit is None or visit.child is None or visit.child != body.get("childId"):
+        return _ignored(message, f"nothing waits for the child {body.get('childId')}")
+    output = body.get("output")
+    return ev.ChildEnded(
+        visit=visit.path,
+        step_id=visit.step_id,
+        child_id=visit.child,
+        status=str(body.get("status", "")),
+        message_id=message.message_id,
+        output=output,
+        size=len(msgspec.json.encode(output)) if output is not None else 0,
+        error=str(body.get("error", "")),
+        cause=str(body.get("cause", "")),
+    )
 
 
 def _cause(body: Mapping[str, Any], actor: str) -> str:

@@ -24,6 +24,7 @@ from core.machine.requests import (
     Verdict,
     parked_visit,
     refusal,
+    refused,
 )
 from core.machine.state import State
 from core.machine.transitions import TERMINAL
@@ -139,6 +140,10 @@ class LifeCycle:
             if message_id is not None and await self._taken(execution_id, message_id):
                 return False
             raise _refused(kind, execution_id, status, why)
+        if kind == REDRIVE:
+            why = refused(kind, await self._state(execution_id))
+            if why is not None:
+                raise NotPossible(f"execution {execution_id} is {status}: {why}")
         return await self._deliver(execution_id, kind, body, actor, message_id, revive=kind == REDRIVE)
 
     async def _deliver(

@@ -62,6 +62,7 @@ def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None
             at=at,
             entry=entry,
             retry=visit.retry,
+            undoes=run.state.scopes[visit.scope].undoes,
         )
     )
 

@@ -35,7 +35,7 @@ from core.machine.hedging import look, sent_at
 from core.machine.maps import advance
 from core.machine.names import named, renamed
 from core.machine.offspring import advance as advance_child
-from core.machine.run import Abort, Asked, Command, Poll, Rules, Run
+from core.machine.run import Abort, Asked, Command, Poll, Rules, Run, Tell
 from core.machine.sending import hand_out
 from core.machine.state import Failure, State, Visit
 from core.machine.tasks import Moment, Plan, first_attempt, next_attempt, payload_of, put_off
@@ -44,7 +44,7 @@ from core.machine.undoing import begin_undo, undo_next
 from core.machine.waits import look as look_after
 from core.machine.waits import wait
 
-__all__ = ["Abort", "Command", "Decision", "Poll", "Rules", "decide"]
+__all__ = ["Abort", "Command", "Decision", "Poll", "Rules", "Tell", "decide"]
 
 DEFAULT_RULES = Rules()
 
@@ -90,6 +90,7 @@ def decide(
     at = Moment(now, health, entropy, rules.skew_ms, sent or {})
     run = _Decider(state, at, rules, stopping=stopping, answers=answers or {})
     run.go()
+    hand_out(run)
     return Decision(
         run.state, tuple(run.events), tuple(run.commands), run.wake_at(), run.queues(), run.wanted
     )
@@ -107,14 +108,14 @@ class _Decider(Run):
         ]
         times += self.looks
         times += [at for at in self.polled.values() if at is not None]
-        if self.queued and self.stopping:
+        if (self.queued or self.held) and self.stopping:
             # It must not keep a worker that stops: the next one asks at once.
             times.append(self.now)
         for path in self.queued:
             deadline_at = state.visits[path].deadline_at
             if deadline_at is not None:
                 times.append(deadline_at)
-        if state.deadline_at is not None and not state.parked:
+        if state.deadline_at is not None and not state.parked and state.ending is None:
             times.append(state.deadline_at)
         return min(times, default=None)
 
@@ -124,7 +125,7 @@ class _Decider(Run):
         return tuple(dict.fromkeys(target for targets in self.queued.values() for target in targets))
 
     def go(self) -> None:
-        hand_out(self)
+        """Everything but what is said to others, which follows from the state that this leads to."""
         if self.state.terminal:
             return
         if self.state.ending is not None:
@@ -175,7 +176,6 @@ class _Decider(Run):
             self.undo()
         else:
             self.emit(how)
-        hand_out(self)
 
     def undo(self) -> None:
         """Undo what completed steps did, one after another, then end as it was to end."""
@@ -187,7 +187,6 @@ class _Decider(Run):
         self.walk()
         if not self.wanted:
             undo_next(self)
-        hand_out(self)
 
     def take_up(self) -> None:
         """Take every ready visit as far as it goes now, and what follows from that."""
@@ -198,7 +197,7 @@ class _Decider(Run):
             for path in paths:
                 if self.state.runaway is not None:
                     self.run_away(self.state.runaway)
-                    return
+                    break
                 if path in self.state.ready:
                     self.visit(path)
 
@@ -209,7 +208,7 @@ class _Decider(Run):
     def finish(self) -> None:
         """End the execution where its root has ended, unless something has to be evaluated first."""
         state = self.state
-        if state.terminal or self.wanted:
+        if state.terminal or self.wanted or state.ending is not None:
             return
         if state.failure is not None:
             failed = ev.WorkflowFailed(
@@ -241,6 +240,9 @@ class _Decider(Run):
         cause = f"{budget} visits of {step_id!r}, which is the limit: is there a loop that never ends?"
         failure = Failure("Sidestep.VisitBudgetExceeded", cause, step_id)
         self.stop_visits("", "the execution used up its visit budget")
+        if self.state.ending is not None:
+            # What undid something ran away: it is given up, and the next is undone.
+            return
         failure = named(self.state, failure)
         failed = ev.WorkflowFailed(error=failure.error, cause=failure.cause, step_id=step_id)
         self.end(failed, "the execution used up its visit budget")
@@ -255,6 +257,12 @@ class _Decider(Run):
                 return
             visit = self.state.visits[path]
         step = self.state.step_of(visit)
+        if visit.settled and not isinstance(step, TaskStep):
+            if visit.failure is not None:
+                fail(self, visit, visit.failure)
+            else:
+                complete(self, visit)
+            return
         match step:
             case TaskStep():
                 self.task(visit, step)

@@ -163,7 +163,8 @@ class RequestIgnored(Event, frozen=True, kw_only=True, tag="REQUEST_IGNORED"):
 class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
     """A visit began, at `at`. `deadline_at` bounds a TASK, `wake_at` ends a WAIT (or what it waits for).
 
-    `entry` is what was evaluated for it. With `retry` it is a whole PARALLEL, MAP or WORKFLOW once more.
+    `entry` is what was evaluated for it. With `retry` it is a whole PARALLEL, MAP or WORKFLOW once more. It
+    belongs to the compensation of the visit `undoes`, where there is one.
     """
 
     visit: str
@@ -173,6 +174,7 @@ class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
     at: int = 0
     entry: Entry | None = None
     retry: bool = False
+    undoes: str | None = None
 
 
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):
@@ -308,12 +310,16 @@ class StepFailed(Event, frozen=True, kw_only=True, tag="STEP_FAILED"):
 
 
 class StepParked(Event, frozen=True, kw_only=True, tag="STEP_PARKED"):
-    """It may have run and must not run twice: a person has to settle it."""
+    """It may have run and must not run twice, or it was to undo something and failed with `error`: a person
+    has to settle it.
+    """
 
     visit: str
     step_id: str
     reason: str
     at: int | None = None
+    error: str = ""
+    cause: str = ""
 
 
 class StepCancelled(Event, frozen=True, kw_only=True, tag="STEP_CANCELLED"):

@@ -111,7 +111,10 @@ class MessagesSent(Event, frozen=True, kw_only=True, tag="MESSAGES_SENT"):
 
 
 class CompensationStarted(Event, frozen=True, kw_only=True, tag="COMPENSATION_STARTED"):
-    """The execution will end with `status`; before that, completed steps are undone, newest first."""
+    """The execution will end with `status`; before that, completed steps are undone, newest first.
+
+    `doubtful` are the visits that failed or were given up and may have done what is not undone.
+    """
 
     status: str
     error: str = ""
@@ -119,3 +122,4 @@ class CompensationStarted(Event, frozen=True, kw_only=True, tag="COMPENSATION_ST
     step_id: str | None = None
     reason: str = ""
     actor: str = ""
+    doubtful: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from core.graph.model import TaskStep
 from core.machine import events as ev
 from core.machine.awaiting import prolonged
 from core.machine.limit import hold, let_go
-from core.machine.scopes import again, put_in
+from core.machine.scopes import again, gone, new_visit, put_in
 from core.machine.state import Failure, Paused, State, Visit
 from core.machine.visits import moved
 
@@ -49,11 +49,17 @@ def resolved(state: State, event: ev.StepResolved) -> State:
     answered = state.answered
     match event.verdict:
         case "completed":
-            visit = replace(visit, outcome=succeeded(event.output))
+            visit = replace(visit, outcome=succeeded(event.output), failure=None, settled=True)
             answered = answered.set(visit.path, None)
         case "failed":
-            visit = replace(visit, failure=Failure(event.error, event.cause, event.step_id))
+            visit = replace(visit, failure=Failure(event.error, event.cause, event.step_id), settled=True)
+        case _ if not _is_task(state, visit):
+            # The whole of it once more, as a new visit: no key is used a second time.
+            state, visit = new_visit(gone(state, visit), visit.scope, visit.step_id)
         case _:
+            if visit.failure is not None and not visit.doubt:
+                # It is known to have failed: this is a new intent, with all its retries.
+                visit = replace(visit, round=visit.round + 1, retries=())
             # The round goes on, in doubt or not: one intent, one key.
             said = f"{event.actor or 'a person'} settled it: {event.verdict}"
             why = f"{said} ({event.reason})" if event.reason else said
@@ -61,6 +67,7 @@ def resolved(state: State, event: ev.StepResolved) -> State:
                 visit,
                 deadline_at=event.deadline_at,
                 wake_at=None,
+                failure=None,
                 tries_here=0,
                 interruptions=0,
                 reasons=(why,),

@@ -15,6 +15,8 @@ PAUSE = "pause"
 RESUME = "resume"
 REDRIVE = "redrive"
 RESOLVE = "resolve"
+CHILD = "child"
+"""How a child ended: no person's request, but it comes in the same way."""
 
 Request = Literal["cancel", "pause", "resume", "redrive", "resolve"]
 
@@ -25,6 +27,17 @@ VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 RESOLVED_AS_FAILED = "Sidestep.ResolvedAsFailed"
 """The error's name where the person gave none."""
+
+
+def refused(kind: str, state: State) -> str | None:
+    """Why a request of this kind does not fit the execution; None where it does."""
+    why = refusal(kind, state.status)
+    if why is None and state.ending is not None:
+        if kind == REDRIVE:
+            return "what its steps did was undone, so there is nothing to go on from; rerun it"
+        if kind == CANCEL:
+            return f"what its steps did is being undone, after which it is {state.ending.status}"
+    return why
 
 
 def refusal(kind: str, status: str) -> str | None:
@@ -56,6 +69,7 @@ def parked_visit(state: State, step: str | None, verdict: str) -> Visit | str:
         return f"{len(meant)} visits are parked; say which by its path, for instance {meant[0].path!r}"
     visit = meant[0]
     task = state.step_of(visit)
-    if verdict == "failover" and isinstance(task, TaskStep) and visit.target + 1 >= len(task.targets):
+    targets = len(task.targets) if isinstance(task, TaskStep) else 0
+    if verdict == "failover" and visit.target + 1 >= targets:
         return f"step {visit.step_id!r} has no target after the one where it is parked"
     return visit

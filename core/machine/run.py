@@ -10,7 +10,7 @@ from core.failover.routing import matches
 from core.graph.model import Target
 from core.machine import events as ev
 from core.machine.evolve import evolve
-from core.machine.state import Failure, State, Visit
+from core.machine.state import Failure, Outgoing, State, Visit
 from core.machine.tasks import Moment, Send
 from core.machine.transitions import PARKED
 
@@ -48,7 +48,20 @@ class Poll(msgspec.Struct, frozen=True):
     polls: int = 0
 
 
-Command = Send | Abort | Poll
+class Tell(msgspec.Struct, frozen=True):
+    """Say something to another execution, in the name of the execution `sender`.
+
+    `name` is its name in the outbox. It may be handed out more often than once.
+    """
+
+    name: str
+    message: Outgoing
+    sender: str
+    depth: int
+    caller: str
+
+
+Command = Send | Abort | Poll | Tell
 
 Asked = tuple[str, str, int]
 """What names a request: the visit's path, the kind of question, and a number (of an item, a catcher)."""
@@ -100,8 +113,12 @@ class Run:
             return None
 
     def too_much_data(self) -> Failure | None:
-        """The failure of an execution whose outputs are too large together."""
-        if self.state.data_bytes <= self.rules.data_budget:
+        """The failure of an execution whose outputs are too large together.
+
+        What undoes them has a budget of its own.
+        """
+        budget = self.rules.data_budget * (1 if self.state.ending is None else 2)
+        if self.state.data_bytes <= budget:
             return None
         cause = f"the outputs of this execution have more than {self.rules.data_budget} bytes together"
         return Failure("Sidestep.DataLimitExceeded", cause)
@@ -119,6 +136,13 @@ class Run:
             return None
         cause = f"the {what} has {size} bytes of JSON, and the limit is {limit}"
         return Failure("Sidestep.DataLimitExceeded", cause)
+
+    def stands_still(self) -> bool:
+        """Whether nothing but what is parked is left, so that a person has to act."""
+        state = self.state
+        if not state.parked or state.in_flight or state.waiting or self.queued or self.held:
+            return False
+        return all(visit.child is None for visit in state.visits.values())
 
     def catcher_of(self, visit: Visit, error: str) -> int | None:
         """The number of the visit's first catcher for this error; what AWS lets nobody catch has none."""

@@ -11,10 +11,11 @@ import msgspec
 from immutables import Map
 from msgspec.structs import replace
 
+from core.errors import IllegalEvent
 from core.graph.model import Json, MapStep, Opener, ParallelStep
 from core.machine.items import wants_decision
 from core.machine.paths import branch_scope, visit_path
-from core.machine.state import Failure, Fallen, Scope, State, Visit
+from core.machine.state import Failure, Fallen, Outgoing, Scope, State, Visit
 from core.machine.transitions import STEP, next_status
 
 V = TypeVar("V")
@@ -54,9 +55,9 @@ def put_in(state: State, visit: Visit) -> State:
 
 
 def gone(state: State, visit: Visit) -> State:
-    """The visit is not live any more."""
+    """The visit is not live any more; a child that it waits for is not wanted."""
     return replace(
-        state,
+        cancel_child(state, visit),
         visits=state.visits.delete(visit.path),
         ready=without(state.ready, visit.path),
         waiting=without(state.waiting, visit.path),
@@ -64,6 +65,15 @@ def gone(state: State, visit: Visit) -> State:
         watched=without(state.watched, visit.path),
         listening=without(state.listening, visit.path),
     )
+
+
+def cancel_child(state: State, visit: Visit) -> State:
+    """Have the child that the visit waits for, if any, stopped."""
+    if visit.child is None:
+        return state
+    why = f"the execution {state.execution_id}, which started it, does not wait for it any more"
+    cancel = Outgoing(kind="cancel", execution_id=visit.child, visit=visit.path, cause=why)
+    return replace(state, outbox=state.outbox.set(f"cancel/{visit.child}", cancel))
 
 
 def shown(state: State, opener: Visit, step: Opener, index: int) -> Json:
@@ -145,6 +155,8 @@ def _enter_again(state: State, opener: Visit, step: Opener, one: Fallen) -> Stat
 def end_scope(state: State, path: str) -> State:
     """The last step of a scope is done: hand its result to whoever opened it."""
     scope = state.scopes[path]
+    if scope.undoes is not None:
+        return _undone(state, path, given_up=False)
     if scope.parent is None:
         return replace(state, root_ended=True)
     opener = state.visits[scope.parent]
@@ -180,6 +192,8 @@ def fell(state: State, visit: Visit, failure: Failure | None = None) -> State:
         entered_at=visit.entered_at,
     )
     scope = state.scopes[visit.scope]
+    if scope.undoes is not None:
+        return _undone(state, scope.path, given_up=True)
     if scope.parent is None:
         return replace(
             state,
@@ -202,6 +216,25 @@ def fell(state: State, visit: Visit, failure: Failure | None = None) -> State:
         scopes=state.scopes.delete(visit.scope),
         visits=state.visits.set(opener.path, opener),
         ready=state.ready.set(opener.path, None) if failure is not None and wanted else state.ready,
+    )
+
+
+def _undone(state: State, path: str, *, given_up: bool) -> State:
+    """The scope of a compensation ended; what comes next, evolve.py enters."""
+    ending = state.ending
+    if ending is None or ending.number is None:
+        raise IllegalEvent(f"{path}: nothing is being undone")
+    return replace(
+        state,
+        scopes=state.scopes.delete(path),
+        undo=state.undo.delete(ending.number),
+        runaway=None,
+        ending=replace(
+            ending,
+            number=None,
+            undone=ending.undone + (not given_up),
+            given_up=ending.given_up + given_up,
+        ),
     )
 
 

@@ -137,12 +137,13 @@ class Outgoing(msgspec.Struct, frozen=True):
     how it `ended`. The name in the outbox is the message's id there, so that it counts once.
 
     `data` is a child's input, or the output of one that ended with `status` (else `error` and `cause`).
-    `visit` is the parent's.
+    `visit` and `step_id` are the parent's.
     """
 
     kind: str
     execution_id: str
     visit: str = ""
+    step_id: str = ""
     workflow_id: str = ""
     workflow_version: int | None = None
     data: Json = None
