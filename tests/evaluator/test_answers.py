@@ -32,7 +32,7 @@ async def test_two_hundred_callers_each_get_their_own_answer() -> None:
             *(evaluator.evaluate(asking(f"{number} * 2"), key=str(number % 7)) for number in range(200))
         )
         assert [answer.value for answer in answers] == [number * 2 for number in range(200)]
-        assert len(evaluator.pids) == 2
+        assert 1 <= len(evaluator.pids) <= 2
 
 
 @pytest.mark.parametrize(("language", "error"), [("jsonata", QUERY_ERROR), ("native", EXPRESSION_ERROR)])
