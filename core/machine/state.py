@@ -260,9 +260,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             return step
         if entry.function is not None:
             primary = replace(step.targets[0], function_id=entry.function)
-            step = replace(
-                step, targets=(primary, *(_named(one, entry.function) for one in step.targets[1:]))
-            )
+            step = replace(step, targets=(primary, *step.targets[1:]))
         if entry.timeout_ms is not None:
             deadline_ms = default_deadline(entry.timeout_ms, len(step.targets), step.retries)
             step = replace(step, timeout_ms=entry.timeout_ms, deadline_ms=deadline_ms)
@@ -273,11 +271,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """The root scope's data: what the API shows as `context`."""
         root = self.scopes.get(ROOT)
         return self.input if root is None else root.data
-
-
-def _named(target: Target, function: str) -> Target:
-    """A fallback of a function that only the input names bears its name, unless it has one."""
-    return target if target.function_id else replace(target, function_id=function)
 
 
 def blank(execution_id: str, workflow: Workflow) -> State:
