@@ -1,4 +1,4 @@
-"""Data on its way through steps: evaluated once, kept in events, asked for elsewhere where it may take long."""
+"""Data on its way through steps: evaluated once, kept in events, asked for elsewhere if it may take long."""
 
 from typing import Any
 
