@@ -132,7 +132,7 @@ def test_a_seed_decides_a_random_number_and_the_end_is_left_out() -> None:
         "States.ArrayRange(0, 1e300, 1)",
         "States.ArrayGetItem(States.Array(1), 1)",
         "States.ArrayGetItem(States.Array(1), -1)",
-        "States.ArrayGetItem(States.Array(1), true)",
+        "States.ArrayGetItem(States.Array(1, 2), true)",
         "States.Base64Encode(1)",
         "States.Base64Decode('*')",
         "States.Hash('a', 'SHA-3')",
@@ -174,6 +174,10 @@ def test_a_few_instructions_do_not_make_a_large_value() -> None:
     wide = f"States.Format('{'{}' * 1_000}'{', $.big' * 1_000})"
     assert asked(wide, data).error == "States.DataLimitExceeded"
     assert asked(f"States.Array($.big{', $.big' * 1_000})", data).error == "States.DataLimitExceeded"
+    quoted = "States.JsonToString(" * 9 + "$.big" + ")" * 9
+    found = asked(quoted, {"big": '"' * 100_000})
+    assert found.error == "States.DataLimitExceeded"
+    assert "the limit is 1048576" in found.cause, "it was stopped only at the end"
     small = asked("States.Array($.big, $.big)", data, limit=300_000)
     assert small.error == "States.DataLimitExceeded"
 
