@@ -50,6 +50,10 @@ def list_(
 
 def put(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The definition, JSON; `-` is standard input.")],
+    workflow_id: Annotated[
+        str | None,
+        typer.Option("--id", help="For a definition that names none (in the Amazon States Language)."),
+    ] = None,
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
@@ -60,8 +64,12 @@ def put(
 
     document = read_json(file)
     name = document.get("id") if isinstance(document, dict) else None
+    if name is None:
+        name = workflow_id
     if not isinstance(name, str) or not name:
-        raise usage(f"{file} has no id to register it under.")
+        raise usage(f"{file} has no id to register it under. Give it one with --id.")
+    if workflow_id not in (None, name):
+        raise usage(f"{file} has another id than --id says.")
     with Client(server) as client:
         kept = client.put(f"/workflows/{segment(name)}", document)
     if as_json:

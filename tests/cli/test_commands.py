@@ -195,6 +195,10 @@ def test_a_registered_workflow_is_listed_read_back_and_run_by_its_id(sidestep: S
     assert sidestep("workflows", "put", sidestep.file(definition)).out == "kept version 1\n"
     changed = {**definition, "name": "again"}
     assert sidestep("workflows", "put", sidestep.file(changed), "--json").json()["version"] == 2
+    machine = sidestep.file({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    assert sidestep("workflows", "put", machine, "--id", "named").out == "named version 1\n"
+    assert sidestep("workflows", "put", machine).code == 2
+    assert sidestep("workflows", "put", sidestep.file(changed), "--id", "other").code == 2
     assert "kept" in sidestep("workflows", "list").out
     assert sidestep("workflows", "get", "kept").json() == changed
     assert sidestep("workflows", "get", "kept", "--version", "1", "--json").json()["version"] == 1
