@@ -46,7 +46,26 @@ def head(view: Mapping[str, Any]) -> list[Text]:
     if view.get("failedOver"):
         second.append(", failed over", "yellow")
     second.append(f"  started {on_line(str(view.get('startedAt')))}", "dim")
-    return [first, second]
+    return [first, second, *_family(view)]
+
+
+def _family(view: Mapping[str, Any]) -> list[Text]:
+    """What it is part of, and how far what it did is undone."""
+    lines = []
+    parent = view.get("parent")
+    if parent:
+        whose = on_line(f"{parent.get('executionId')}, step {parent.get('visit')}")
+        lines.append(Text(f"child of {whose}", "dim"))
+    undoing = view.get("compensating")
+    if undoing:
+        because = undoing.get("because") or {}
+        why = on_line(str(because.get("error") or because.get("status")))
+        left, given_up = undoing.get("left"), undoing.get("givenUp")
+        said = f"undone because of {why}: {undoing.get('undone')} steps"
+        said += f", {left} to go" if left else ""
+        said += f", {given_up} given up" if given_up else ""
+        lines.append(Text(said, "yellow"))
+    return lines
 
 
 def steps(view: Mapping[str, Any], width: int | None = None) -> list[Text]:
@@ -138,6 +157,10 @@ def _told(call: Call) -> Text:
 def _remarks(visit: Mapping[str, Any]) -> list[Text]:
     """What the attempts do not say: who settled it, why it failed, that it was caught, what it waits for."""
     remarks = []
+    if visit.get("childExecutionId"):
+        remarks.append(Text(f"child {on_line(str(visit['childExecutionId']))}", "dim"))
+    if visit.get("undoes"):
+        remarks.append(Text(f"undoes {on_line(str(visit['undoes']))}", "dim"))
     settled = visit.get("resolved")
     if isinstance(settled, Mapping):
         who = settled.get("actor") or "a person"

@@ -8,7 +8,6 @@ import msgspec
 from core.graph.model import Step, TaskStep
 from core.machine import events as ev
 from core.machine.journal import Envelope
-from core.machine.paths import base_path
 from core.machine.state import State
 from core.machine.transitions import CANCELLED, COMPLETED, FAILED, PARKED, PENDING, RUNNING, SKIPPED
 
@@ -50,7 +49,8 @@ class ResolvedView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     """One visit of a step, or a step that was never reached (`visit` is None).
 
-    Of a task, `fallbacks` counts the targets after its first, and `failover_on` is its `failoverOn`.
+    Of a task, `fallbacks` counts the targets after its first, and `failover_on` is its `failoverOn`; of a
+    WORKFLOW, `child_execution_id` is the child. A step that undoes says which visit, in `undoes`.
     """
 
     step_id: str
@@ -69,6 +69,8 @@ class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     fallbacks: int = 0
     failover_on: list[str] = []
     attempts: list[AttemptView] = []
+    child_execution_id: str | None = None
+    undoes: str | None = None
 
 
 def instant(at_ms: int) -> str:
@@ -112,6 +114,7 @@ def _begin(seen: StepView, event: ev.StepStarted, at: str) -> None:
     seen.status, seen.started_at, seen.ended_at = RUNNING, seen.started_at or at, None
     seen.error, seen.cause, seen.caught = None, None, False
     seen.wake_at = None if event.wake_at is None else instant(event.wake_at)
+    seen.undoes = event.undoes
 
 
 def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
@@ -153,6 +156,8 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
             _end(seen, event.attempt, at, "INTERRUPTED", executed="MAYBE", signal="interrupted")
         case ev.AttemptAbandoned():
             _end(seen, event.attempt, at, "ABANDONED", executed="MAYBE", cause=event.reason)
+        case ev.ChildStarted():
+            seen.child_execution_id = event.child_id
         case ev.FailedOver():
             seen.failed_over = True
         case ev.RetryScheduled():

@@ -64,11 +64,37 @@ class ParkedView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     attempts: int
 
 
+class ParentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The execution that started this one, and the visit of its step that waits for it."""
+
+    execution_id: str
+    visit: str
+
+
+class BecauseView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How an execution ends once what its steps did is undone."""
+
+    status: str
+    error: str | None
+    cause: str
+
+
+class CompensatingView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How far the steps of an execution are undone: `left` counts those that are not yet, `given_up` those
+    whose undoing a person gave up.
+    """
+
+    because: BecauseView
+    undone: int
+    given_up: int
+    left: int
+
+
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One execution, whole. Times are RFC 3339 in UTC. `output` is the context of a completed one.
 
     `rerun_of` is the execution that this one repeats, `redrives` counts how often it was run again after its
-    end.
+    end. `parent` is there of a child, `compensating` once completed steps are being undone, and from then on.
     """
 
     execution_id: str
@@ -81,6 +107,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     parked_steps: list[ParkedView]
     redrives: int
     rerun_of: str | None
+    parent: ParentView | None
+    compensating: CompensatingView | None
     input: Any
     context: Any
     output: Any
@@ -116,6 +144,8 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
         parked_steps=_parked(state),
         redrives=state.redrives,
         rerun_of=state.rerun_of,
+        parent=_parent(state),
+        compensating=_compensating(state),
         input=_plain(state.input),
         context=_plain(state.context),
         output=_plain(state.context) if state.status == COMPLETED else None,
@@ -143,6 +173,27 @@ def _error(state: State) -> ErrorView | None:
     if state.status != FAILED or failure is None:
         return None
     return ErrorView(error=failure.error, cause=failure.cause, step_id=failure.step_id)
+
+
+def _parent(state: State) -> ParentView | None:
+    if state.parent is None:
+        return None
+    return ParentView(execution_id=state.parent, visit=state.parent_visit or "")
+
+
+def _compensating(state: State) -> CompensatingView | None:
+    ending = state.ending
+    if ending is None:
+        return None
+    failure = ending.failure
+    because = BecauseView(
+        status=ending.status,
+        error=None if failure is None else failure.error,
+        cause=ending.reason if failure is None else failure.cause,
+    )
+    return CompensatingView(
+        because=because, undone=ending.undone, given_up=ending.given_up, left=len(state.undo)
+    )
 
 
 def _paused(state: State) -> PausedView | None:
