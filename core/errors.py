@@ -9,6 +9,7 @@
     ├── TrialStopped             a trial that did not come to an end
     ├── TooManyTrials            as many trials run as there may be
     ├── NotFound
+    │   ├── CallbackNotFound     a token that was not made here, or of what is gone
     │   ├── ExecutionNotFound
     │   ├── WorkflowNotFound
     │   └── VisitNotFound        an execution was never there
@@ -96,6 +97,10 @@ class TooManyTrials(SidestepError):
 
 class NotFound(SidestepError):
     """What was named does not exist."""
+
+
+class CallbackNotFound(NotFound):
+    """Nobody made this token here, or what it was made for is gone."""
 
 
 class ExecutionNotFound(NotFound):

@@ -83,6 +83,10 @@ class Cloud(Provider):
         finally:
             self._busy[function] -= 1
 
+    async def poll(self, target: Target, location: str, timeout_ms: int) -> Outcome:  # noqa: ARG002 - see below
+        """Nothing is ever only accepted here."""
+        return Outcome(executed=Executed.NO, scope=Scope.PROVIDER, signal="no-poll")
+
     async def probe(self, target: Target, timeout_ms: int) -> Outcome:
         """Whether a connection comes about; what runs behind it is not asked."""
         met = next((one for one in self._spells if self._on(one) and one.kind in _UNREACHED), None)

@@ -9,12 +9,16 @@ from msgspec.structs import replace
 
 from core.data.decoding import check_depth
 from core.engine.patience import Patience
+from core.engine.polling import ask, ended, first_poll_at, next_poll_at
 from core.engine.settings import EngineSettings
+from core.engine.site import NOWHERE, Site
 from core.errors import InvalidInput
 from core.failover.outcome import Executed, Outcome, Scope
+from core.failover.words import cut
 from core.graph.model import Json
-from core.machine.events import AttemptFailed, AttemptSucceeded
+from core.machine.events import AttemptAccepted, AttemptFailed, AttemptPolled, AttemptSucceeded
 from core.machine.paths import traceparent
+from core.machine.run import Poll
 from core.machine.tasks import Send
 from core.ports.clock import Clock
 from core.ports.health import HealthBoard
@@ -43,15 +47,23 @@ class Attempts:
         clock: Clock,
         board: HealthBoard,
         settings: EngineSettings | None = None,
+        site: Site = NOWHERE,
     ) -> None:
         settings = settings or EngineSettings()
+        self._site = site
         self._limit = min(settings.data_limit, settings.data_budget)
         self._envelope = settings.envelope
+        self._accepts = settings.accepts
         self._providers = providers
         self._clock = clock
         self._board = board
 
-    async def send(self, execution_id: str, send: Send) -> AttemptSucceeded | AttemptFailed:
+    @property
+    def secret(self) -> bytes:
+        """What signs the tokens of callbacks."""
+        return self._site.secret
+
+    async def send(self, execution_id: str, send: Send) -> AttemptSucceeded | AttemptFailed | AttemptAccepted:
         """The event that the attempt's answer becomes. Never raises but for cancellation."""
         started = send.started
         before = self._clock.monotonic()
@@ -59,12 +71,26 @@ class Attempts:
         outcome, size = _ABANDONED, 0
         try:
             outcome = await self._outcome(execution_id, send)
-            if send.envelope and self._envelope and outcome.ok:
+            if outcome.ok and ((send.awaits == "callback" and self._accepts) or outcome.accepted):
+                # What it says beside that it took the call on is no result.
+                outcome = replace(outcome, accepted=True, output=None)
+            elif send.envelope and self._envelope and outcome.ok:
                 outcome = replace(outcome, output=lambda_envelope(outcome.output))
-            outcome, size = _journalable(outcome, self._limit)
+            outcome, size = journalable(outcome, self._limit)
         finally:
             duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
             flight.ended(outcome, duration_ms)
+        if outcome.accepted:
+            now = self._clock.now_ms()
+            return AttemptAccepted(
+                visit=started.visit,
+                step_id=started.step_id,
+                attempt=started.attempt,
+                at=now,
+                duration_ms=duration_ms,
+                location=outcome.location,
+                poll_at=None if outcome.location is None else first_poll_at(outcome, now),
+            )
         if outcome.ok:
             return AttemptSucceeded(
                 visit=started.visit,
@@ -79,6 +105,40 @@ class Attempts:
             step_id=started.step_id,
             attempt=started.attempt,
             outcome=outcome,
+            duration_ms=duration_ms,
+        )
+
+    async def poll(self, poll: Poll) -> AttemptSucceeded | AttemptFailed | AttemptPolled:
+        """The event that the answer to one question for a result becomes. The board does not learn of it.
+        Never raises but for cancellation.
+        """
+        before = self._clock.monotonic()
+        outcome = await ask(self._providers, poll)
+        last = ended(outcome)
+        if last is None:
+            return AttemptPolled(
+                visit=poll.visit,
+                step_id=poll.step_id,
+                attempt=poll.attempt,
+                poll_at=next_poll_at(outcome, poll.polls, self._clock.now_ms()),
+                why="" if outcome.ok else cut(f"{outcome.error}: {outcome.cause}"),
+            )
+        last, size = journalable(last, self._limit)
+        duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
+        if last.ok:
+            return AttemptSucceeded(
+                visit=poll.visit,
+                step_id=poll.step_id,
+                attempt=poll.attempt,
+                output=last.output,
+                size=size,
+                duration_ms=duration_ms,
+            )
+        return AttemptFailed(
+            visit=poll.visit,
+            step_id=poll.step_id,
+            attempt=poll.attempt,
+            outcome=last,
             duration_ms=duration_ms,
         )
 
@@ -98,6 +158,7 @@ class Attempts:
                 error="Sidestep.UnusableTarget",
                 cause=f"{started.target}: {refusal}",
             )
+        token = self._site.token(execution_id, started.visit) if send.awaits == "callback" else None
         call = Call(
             target=started.target,
             payload=send.payload,
@@ -107,6 +168,9 @@ class Attempts:
             not_after_ms=started.not_after,
             traceparent=traceparent(execution_id, started.key, started.attempt),
             fresh_connection=send.effects == "atMostOnce",
+            awaits=send.awaits,
+            callback_token=token,
+            callback_url=None if token is None else self._site.url(token),
         )
         try:
             async with Patience(started.timeout_ms / 1000 + ADAPTER_GRACE, ADAPTER_GRACE):
@@ -146,7 +210,7 @@ def lambda_envelope(payload: Json) -> Json:
     }
 
 
-def _journalable(outcome: Outcome, limit: int) -> tuple[Outcome, int]:
+def journalable(outcome: Outcome, limit: int) -> tuple[Outcome, int]:
     """The outcome and its output's size in bytes of JSON.
 
     An output that cannot be kept as JSON (a lone surrogate, lists nested too deep) becomes a broken answer,

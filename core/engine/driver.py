@@ -8,16 +8,18 @@ crash at any point leaves a journal from which the next owner goes on by this sa
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar, assert_never
 
 from core.data.flow import Answer as Evaluated
 from core.engine.attempts import Attempts
+from core.engine.births import summarise
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.evaluating import evaluated
 from core.engine.facts import Answer, fits, in_time, left_by_former_owner, size_of
 from core.engine.inbox import heard
+from core.engine.posting import Post, Told
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
 from core.engine.waiting import WaitingRoom
@@ -25,7 +27,7 @@ from core.errors import NotOwner, SidestepError, StoreFull, StoreUnavailable
 from core.graph.model import Target, TaskStep
 from core.machine import events as ev
 from core.machine import snapshot
-from core.machine.decide import Abort, Command, Decision, Poll, Rules, decide
+from core.machine.decide import Abort, Command, Decision, Poll, Rules, Tell, decide
 from core.machine.evolve import evolve
 from core.machine.journal import Envelope, encode
 from core.machine.run import Asked
@@ -34,7 +36,7 @@ from core.machine.tasks import Send
 from core.ports.clock import Clock
 from core.ports.evaluator import Evaluator
 from core.ports.health import HealthBoard
-from core.ports.store import Batch, Claim, Commit, Committed, Loaded, Message, Snapshot, Store, Summary
+from core.ports.store import Batch, Claim, Commit, Committed, Loaded, Message, Snapshot, Store
 
 log = logging.getLogger("sidestep.engine")
 
@@ -48,6 +50,9 @@ T = TypeVar("T")
 
 FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
+
+TOLD_AT_ONCE = 32
+"""Messages to other executions that one execution has under way."""
 
 
 class LeaseLost(Exception):
@@ -64,6 +69,7 @@ class Driver:
         store: Store,
         definitions: Definitions,
         attempts: Attempts,
+        post: Post,
         board: HealthBoard,
         clock: Clock,
         settings: EngineSettings,
@@ -84,14 +90,21 @@ class Driver:
         self._store = store
         self._definitions = definitions
         self._attempts = attempts
+        self._post = post
         self._board = board
         self._clock = clock
         self._lease = settings.lease
         self._rules = Rules(
-            skew_ms=settings.skew_ms, data_budget=settings.data_budget, data_limit=settings.data_limit
+            skew_ms=settings.skew_ms,
+            data_budget=settings.data_budget,
+            data_limit=settings.data_limit,
+            secret=attempts.secret,
         )
         self._mailbox: asyncio.Queue[object] = asyncio.Queue()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._telling: dict[str, asyncio.Task[None]] = {}
+        self._at_once = asyncio.Semaphore(TOLD_AT_ONCE)
+        self._polling: set[tuple[str, int]] = set()
         self._sent: dict[tuple[str, int], int] = {}
         self._commits = 0
         self._snapshot_at = 0
@@ -111,9 +124,10 @@ class Driver:
             await self._drive()
         finally:
             self._stand_up()
-            for call in self._calls.values():
-                call.cancel()
-            await asyncio.gather(*self._calls.values(), return_exceptions=True)
+            under_way = (*self._calls.values(), *self._telling.values())
+            for one in under_way:
+                one.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _drive(self) -> None:
         execution_id = self.claim.execution_id
@@ -122,12 +136,13 @@ class Driver:
             loaded = await self._persist(lambda: self._store.load(execution_id))
         state = await self._persist(lambda: rebuild(self._store, execution_id, loaded, self._definitions))
         self._snapshot_at = state.version
-        facts: Sequence[ev.AnyEvent | Answer] = left_by_former_owner(state, self._clock.now_ms())
+        facts: Sequence[ev.AnyEvent | Answer | Told] = left_by_former_owner(state, self._clock.now_ms())
         messages = loaded.inbox
         while True:
             await self._hold_lease()
             state, events, commands, wake_at, queued = await self._step(state, facts, messages)
-            idle = state.in_flight == 0
+            # Also what has ended is kept until everybody who has to know of it was told.
+            idle = state.in_flight == 0 and not state.outbox and not self._asking(commands)
             if idle and queued:
                 # A turn may come at any moment, so it is kept in hand, unless too many are, or this worker is
                 # cut off: for another one there is no wait.
@@ -177,7 +192,7 @@ class Driver:
         self.claim = renewed.claims[0]
 
     async def _step(
-        self, state: State, facts: Sequence[ev.AnyEvent | Answer], messages: tuple[Message, ...]
+        self, state: State, facts: Sequence[ev.AnyEvent | Answer | Told], messages: tuple[Message, ...]
     ) -> tuple[State, list[ev.AnyEvent], tuple[Command, ...], int | None, tuple[Target, ...]]:
         """Fold what has come in, then decide, and tell the board at once what that takes of its budgets.
 
@@ -186,7 +201,7 @@ class Driver:
         """
         events: list[ev.AnyEvent] = []
         now = self._clock.now_ms()
-        for news in facts:
+        for news in self._unwrapped(facts):
             fact = in_time(state, news, now) if isinstance(news, Answer) else news
             if fits(state, fact):
                 state = evolve(state, fact)
@@ -218,6 +233,20 @@ class Driver:
                 return state, events, tuple(commands), decision.wake_at, decision.queued
             answers |= await evaluated(self._evaluator, decision.wanted, self.claim.execution_id)
             now = self._clock.now_ms()
+
+    def _unwrapped(self, facts: Sequence[ev.AnyEvent | Answer | Told]) -> Iterator[ev.AnyEvent | Answer]:
+        """What came in, with one event for all that was delivered."""
+        delivered = []
+        for news in facts:
+            if not isinstance(news, Told):
+                yield news
+                continue
+            self._telling.pop(news.name, None)
+            delivered.append(news.name)
+            if news.refused is not None:
+                yield news.refused
+        if delivered:
+            yield ev.MessagesSent(names=delivered)
 
     def _tell_board(self, event: ev.AnyEvent, state: State) -> None:
         """What the journal now says of targets, for the counts that people see."""
@@ -290,11 +319,19 @@ class Driver:
                 self._calls[key] = asyncio.create_task(self._call(key, command))
             case Abort():
                 self._sent.pop((command.visit, command.attempt), None)
+                self._polling.discard((command.visit, command.attempt))
                 call = self._calls.pop((command.visit, command.attempt), None)
                 if call is not None:
                     call.cancel()
+            case Tell():
+                if command.name not in self._telling:
+                    self._telling[command.name] = asyncio.create_task(self._tell(command))
             case Poll():
-                raise NotImplementedError(command)
+                key = (command.visit, command.attempt)
+                if key not in self._calls:
+                    self._sent[key] = self._clock.now_ms()
+                    self._polling.add(key)
+                    self._calls[key] = asyncio.create_task(self._poll(key, command))
             case _:
                 assert_never(command)
 
@@ -304,9 +341,30 @@ class Driver:
         self._sent.pop(key, None)
         self._mailbox.put_nowait(Answer(fact, self._clock.now_ms()))
 
-    async def _await_news(self, wake_at: int | None, queued: tuple[Target, ...]) -> tuple[list[Answer], bool]:
-        """Wait for an answer, a ring, the time to wake or room at one of `queued`; returns the answers, and
-        whether the bell rang.
+    async def _tell(self, command: Tell) -> None:
+        try:
+            async with self._at_once:
+                told: object = await self._persist(lambda: self._post.send(command))
+        except Exception as broken:  # noqa: BLE001 - whoever drives the execution raises it
+            told = broken
+        self._mailbox.put_nowait(told)
+
+    async def _poll(self, key: tuple[str, int], poll: Poll) -> None:
+        fact = await self._attempts.poll(poll)
+        self._calls.pop(key, None)
+        self._sent.pop(key, None)
+        self._polling.discard(key)
+        self._mailbox.put_nowait(Answer(fact, self._clock.now_ms()))
+
+    def _asking(self, commands: Sequence[Command]) -> bool:
+        """Whether the result of an accepted call is being asked for, or is about to be."""
+        return bool(self._polling) or any(isinstance(command, Poll) for command in commands)
+
+    async def _await_news(
+        self, wake_at: int | None, queued: tuple[Target, ...]
+    ) -> tuple[list[Answer | Told], bool]:
+        """Wait for an answer, a delivery, a ring, the time to wake or room at one of `queued`; returns what
+        came, and whether the bell rang.
         """
         timer = None if wake_at is None else asyncio.create_task(self._tick(wake_at))
         leave = self._board.queue(queued, self._room) if queued else None
@@ -323,7 +381,10 @@ class Driver:
         while size <= self._rules.data_budget and not self._mailbox.empty():
             news.append(self._mailbox.get_nowait())
             size += size_of(news[-1])
-        return [one for one in news if isinstance(one, Answer)], any(one is _RING for one in news)
+        for one in news:
+            if isinstance(one, Exception):
+                raise one
+        return [one for one in news if isinstance(one, Answer | Told)], any(one is _RING for one in news)
 
     def _room(self) -> None:
         self._mailbox.put_nowait(_TICK)
@@ -345,8 +406,3 @@ class Driver:
                 self._complaints.say(f"the store is {why}; what an execution waits for is tried again", error)
                 await self._clock.sleep(backoff)
                 backoff = min(LONGEST_BACKOFF, backoff * 2)
-
-
-def summarise(state: State) -> Summary:
-    """What listings show of a state."""
-    return Summary(status=state.status, current_step=state.current_step, failed_over=state.failed_over)

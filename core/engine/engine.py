@@ -10,8 +10,11 @@ from core.engine.attempts import Attempts
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.driver import Driver, LeaseLost
+from core.engine.posting import Post
 from core.engine.settings import EngineSettings
+from core.engine.site import NOWHERE, Site
 from core.engine.waiting import WaitingRoom
+from core.engine.workflows import Workflows
 from core.errors import JournalUnreadable, StoreError, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
@@ -44,13 +47,16 @@ class Engine:
         settings: EngineSettings | None = None,
         owner: str | None = None,
         evaluator: Evaluator | None = None,
+        site: Site = NOWHERE,
     ) -> None:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
         self._definitions = definitions
         self._settings = settings or EngineSettings()
         self._evaluator = evaluator
-        self._attempts = Attempts(providers, clock, board, self._settings)
+        self._attempts = Attempts(providers, clock, board, self._settings, site)
+        workflows = Workflows(store, definitions, providers, board, clock)
+        self._post = Post(store, definitions, workflows, clock, self._settings)
         self._board = board
         self._clock = clock
         self._drivers: dict[str, Driver] = {}
@@ -154,6 +160,7 @@ class Engine:
             self._store,
             self._definitions,
             self._attempts,
+            self._post,
             self._board,
             self._clock,
             self._settings,

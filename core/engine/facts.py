@@ -31,9 +31,9 @@ _NOBODY = "no worker had it in hand when its time came"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """How an attempt ended, and when (host time, milliseconds)."""
+    """How an attempt ended, or goes on, and when that was learned (host time, milliseconds)."""
 
-    fact: ev.AttemptSucceeded | ev.AttemptFailed
+    fact: ev.AttemptSucceeded | ev.AttemptFailed | ev.AttemptAccepted | ev.AttemptPolled
     at: int
 
 
@@ -54,6 +54,8 @@ def left_by_former_owner(state: State, now: int) -> list[ev.AnyEvent]:
                 visit=path, step_id=visit.step_id, attempt=attempt.number, deadline_at=deadline_at
             )
             for attempt in visit.open
+            # One that was accepted needs nobody: its result comes all the same.
+            if attempt.accepted_at is None
         )
         if isinstance(step, TaskStep) and _overslept(state, visit, now):
             found.extend(_given_back(visit, step, now))
@@ -80,6 +82,17 @@ def fits(state: State, fact: ev.AnyEvent) -> bool:
         case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptInterrupted():
             visit = state.visits.get(fact.visit)
             return visit is not None and any(one.number == fact.attempt for one in visit.open)
+        case ev.AttemptAccepted() | ev.AttemptPolled():
+            visit = state.visits.get(fact.visit)
+            accepted = isinstance(fact, ev.AttemptPolled)
+            return visit is not None and any(
+                one.number == fact.attempt and (one.accepted_at is not None) is accepted for one in visit.open
+            )
+        case ev.ChildEnded():
+            visit = state.visits.get(fact.visit)
+            return visit is not None and visit.child == fact.child_id
+        case ev.MessagesSent():
+            return any(name in state.outbox for name in fact.names)
         case _:
             return True
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core.engine.words import called_back, signalled
 from core.graph.model import TaskStep
 from core.machine import events as ev
 from core.machine.requests import RESOLVED_AS_FAILED, VERDICTS, parked_visit, refused
@@ -42,6 +43,10 @@ def heard(state: State, message: Message, now: int) -> tuple[ev.AnyEvent, ...]:
             return (ev.WorkflowRedriven(deadline_at=None if limit is None else now + limit, **said),)
         case "child":
             return (_child_ended(state, message, body),)
+        case "signal":
+            return (_or_ignored(message, signalled(state, message, body, now)),)
+        case "callback":
+            return (_or_ignored(message, called_back(state, message, body, now)),)
         case "resolve":
             return _resolved(state, message, body, said, now)
         case _:
@@ -114,6 +119,10 @@ def _deadline(state: State, visit: Visit, now: int) -> int | None:
     """As long as the first: the time that nobody decided is not the step's."""
     step = state.step_of(visit)
     return now + step.deadline_ms if isinstance(step, TaskStep) else None
+
+
+def _or_ignored(message: Message, found: ev.AnyEvent | str) -> ev.AnyEvent:
+    return _ignored(message, found) if isinstance(found, str) else found
 
 
 def _ignored(message: Message, why: str) -> ev.RequestIgnored:

@@ -12,6 +12,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     `visit_budget` bounds the visits of one step in one scope (the execution, a branch, an item of a MAP),
     `data_budget` the bytes of all outputs of an execution together, `data_limit` those of one step's input or
     output. `envelope` gives answers Lambda's envelope where a step expects one; a trial's answers have it.
+    With `accepts`, the answer to a call whose result comes by callback only accepts it; a trial's is the
+    result.
     """
 
     lease: float = 10.0
@@ -23,4 +25,5 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     data_budget: int = 16 * 1024 * 1024
     data_limit: int = 256 * 1024
     envelope: bool = True
+    accepts: bool = True
     idempotency_seconds: int = 86_400

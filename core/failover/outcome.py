@@ -42,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     that starts with `Sidestep.`. `cause` is for people and never holds a secret. `output` is the function's
     JSON result where `ok`. `retry_after_ms` is the provider's own wish; `retry_here` asks for one more try at
     the same target before any sidestep. `partial` marks a function that ran, in part (it was cut off).
+    `accepted`, where `ok`, says that the result comes later: from `location`, where that is set.
     """
 
     executed: Executed
@@ -55,6 +56,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     retry_here: bool = False
     partial: bool = False
     output: Any = None
+    accepted: bool = False
+    location: str | None = None
 
     @property
     def ambiguous(self) -> bool:

@@ -43,7 +43,8 @@ def begin(run: Run, visit: Visit) -> bool:
 
 def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None:
     deadline_at = wake_at = None
-    at = run.now if getattr(step, "flow", None) is not None else 0
+    told = getattr(step, "flow", None) is not None or _is_open(step)
+    at = run.now if told else 0
     if isinstance(step, TaskStep):
         deadline_ms = step.deadline_ms
         if entry is not None and entry.timeout_ms is not None:
@@ -65,6 +66,11 @@ def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None
             undoes=run.state.scopes[visit.scope].undoes,
         )
     )
+
+
+def _is_open(step: Step) -> bool:
+    """Whether it waits for a word from outside: people see since when."""
+    return isinstance(step, WaitStep) and (step.signal is not None or step.callback)
 
 
 def _wake_at(run: Run, step: WaitStep, entry: ev.Entry | None) -> int | None:

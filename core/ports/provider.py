@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import msgspec
 
 from core.failover.outcome import Outcome
-from core.graph.model import Target
+from core.graph.model import Await, Target
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +15,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     every attempt of a round; `attempt` numbers the calls of a visit from 1 and is never used twice.
     `timeout_ms` bounds the whole attempt, connecting included. `not_after_ms` (Unix epoch, milliseconds) is
     the instant after which a function must refuse to start. `fresh_connection` asks for a connection that
-    cannot have gone stale (steps that must not run twice).
+    cannot have gone stale (steps that must not run twice). `awaits` says what makes the step done (see
+    core.graph.model.Await): for `callback`, any success accepts the call, and `callback_token` and
+    `callback_url` go with it; for `poll`, a 202 with a `Location` accepts it. The token is a secret.
     """
 
     target: Target
@@ -26,6 +28,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     not_after_ms: int
     traceparent: str
     fresh_connection: bool = False
+    awaits: Await = "answer"
+    callback_token: str | None = None
+    callback_url: str | None = None
 
 
 class Provider(Protocol):
@@ -60,6 +65,14 @@ class Provider(Protocol):
         """Send one attempt, once. Never retries, and never raises for what the network or the function did.
 
         Cancelling it closes its connection. Whoever cancels must take the attempt as MAYBE executed.
+        """
+        ...
+
+    async def poll(self, target: Target, location: str, timeout_ms: int) -> Outcome:
+        """Ask for the result of a call that `target` accepted, at the `location` that its outcome bore.
+
+        It goes to the target's own origin only, with the target's credentials, changes nothing there, never
+        retries and never raises. `ok` and `accepted`: it is not done yet. Else as the answer of a call.
         """
         ...
 

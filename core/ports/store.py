@@ -344,8 +344,8 @@ class Store(Protocol):
         ...
 
     async def keep_fact(self, key: str, value: bytes) -> bytes:
-        """Keep `value` under `key` unless something is there; what is there then. One act: all who ask get the
-        same.
+        """Keep `value` under `key` unless something is there, as one act; what is there then, which is the
+        same for all who ask.
         """
         ...
 

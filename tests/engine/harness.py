@@ -18,6 +18,7 @@ from core.engine.executions import Executions
 from core.engine.health.board import Board
 from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
+from core.engine.site import Site
 from core.engine.workflows import Workflows
 from core.failover.outcome import Executed, Outcome, succeeded
 from core.failover.settings import DEFAULTS, FailoverSettings
@@ -55,6 +56,8 @@ class Cloud(Provider):
         self.ledger = ledger
         self.gate: Gate | None = None
         self.probed = Outcome(executed=Executed.NO, ok=True)
+        self.polled: list[tuple[Target, str, int]] = []
+        self.on_poll: Callable[[str], Outcome] = lambda _: succeeded({"polled": True})
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -77,6 +80,10 @@ class Cloud(Provider):
         if self.gate is not None:
             await self.gate.wait()
         return outcome
+
+    async def poll(self, target: Target, location: str, timeout_ms: int) -> Outcome:
+        self.polled.append((target, location, timeout_ms))
+        return self.on_poll(location)
 
     async def probe(self, target: Target, timeout_ms: int) -> Outcome:  # noqa: ARG002  the port's
         return self.probed
@@ -141,6 +148,7 @@ class World:
         self.clock = ManualClock()
         self.store: Store = MemoryStore(self.clock)
         self._opened = False
+        self.site = Site(b"a secret of the tests", "http://sidestep.test")
         self.settings = settings or EngineSettings()
         self.ledger: list[Sent] = []
         self.clouds = {name: Cloud(name, answer, self.ledger) for name in PROVIDERS}
@@ -163,12 +171,13 @@ class World:
             cast("Store", Mortal(self.store, plan, STORE_ACTS)),
             Definitions(self.store),
             {
-                name: cast("Provider", Mortal(cloud, plan, frozenset({"invoke"})))
+                name: cast("Provider", Mortal(cloud, plan, frozenset({"invoke", "poll"})))
                 for name, cloud in self.clouds.items()
             },
             self.board,
             self.clock,
             self.settings,
+            site=self.site,
         )
 
     async def open(self) -> None:
@@ -263,6 +272,9 @@ def audit(journal: list[ev.AnyEvent], ledger: list[Sent], at_most_once: set[str]
                 latest[event.visit] = event.key
             case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptInterrupted() | ev.AttemptAbandoned():
                 closed[event.visit, event.attempt] += 1
+            case ev.CallbackReceived():
+                # One that comes between two attempts closes none.
+                closed[event.visit, event.attempt] = 1
             case ev.StepCompleted():
                 completed[event.visit] += 1
             case ev.StepResolved() if event.verdict in {"retry", "failover"}:

@@ -82,7 +82,9 @@ class Stage:
         self._script = script
         self._make_store = make_store
         # One execution at a time: an engine that is full looks for work again when its execution is let go.
-        self._settings = replace(settings, lease=_LEASE, poll=_LEASE, grace=0, concurrency=1, envelope=False)
+        self._settings = replace(
+            settings, lease=_LEASE, poll=_LEASE, grace=0, concurrency=1, envelope=False, accepts=False
+        )
         self._evaluator = evaluator
         self._home = home
         self._seconds = seconds
