@@ -36,9 +36,14 @@ _HASHES: Final[Mapping[str, str]] = {
     "MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512",
 }  # fmt: skip
 
+_GLANCES: Final = frozenset({"ArrayLength", "ArrayGetItem"})
+"""Functions that take no longer for a longer list."""
+
 
 def call(made: Call, scope: Scope) -> Json:
-    """The result of a call. Raises Failed, and what Scope.find raises."""
+    """The result of a call. Raises Failed, and what Scope.find raises; Unbounded also where the calls of one
+    bounded request read too much.
+    """
     try:
         return _run(made, scope)
     except NothingThere as missing:
@@ -51,6 +56,9 @@ def call(made: Call, scope: Scope) -> Json:
 
 def _run(made: Call, scope: Scope) -> Json:
     values = [_value(argument, scope) for argument in made.arguments]
+    if scope.bounded and made.name not in _GLANCES:
+        for value in values:
+            scope.effort.spend(value)
     if made.name == "Format":
         result = _format(made.arguments[0], values)
     elif made.name == "UUID":

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
-from core.data.failures import NothingThere
+from core.data.failures import NothingThere, Unbounded
 from core.data.flow import Frame
 from core.data.jsonpath import Path
 from core.data.jsonpath_nodes import evaluate
@@ -12,6 +12,24 @@ from core.data.sizes import text
 
 SHOWN = 1_000
 """Characters of a value that a cause repeats."""
+
+
+MAX_READ = 1 << 20
+"""Bytes of JSON that the functions of one bounded request may read together: some 100 ms of CPU at worst."""
+
+
+class Effort:
+    """What the functions of one request have read so far."""
+
+    def __init__(self) -> None:
+        self._read = 0
+
+    def spend(self, value: Json) -> None:
+        """Charge for a list or an object that is read whole. Raises Unbounded where it was too much."""
+        if isinstance(value, list | dict):
+            self._read += len(text(value))
+            if self._read > MAX_READ:
+                raise Unbounded
 
 
 class Chance:
@@ -42,9 +60,11 @@ class Scope:
         context: Mapping[str, Json],
         chance: Chance,
         bounded: bool,
+        effort: Effort | None = None,
     ) -> None:
         self.data = data
         self.chance = chance
+        self.effort = effort or Effort()
         self.bounded = bounded
         self._variables = variables
         self._context = context
@@ -57,6 +77,7 @@ class Scope:
             context=self._context,
             chance=self.chance,
             bounded=self.bounded,
+            effort=self.effort,
         )
 
     def find(self, path: Path) -> Json:
