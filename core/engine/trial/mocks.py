@@ -115,7 +115,12 @@ def _answers(
         detail = f"Step {shown(step_id)} asks nothing outside, so an answer to it is never used."
         findings.error(place, "pointless", detail, "Remove it.")
     items = given.items(step_id, MOST_ANSWERS)
+    cannot_fail = isinstance(step, WaitStep) and step.signal is not None
     read = [_answer(findings, step_id, at, item) for at, item in enumerate(items)]
+    for at, answer in enumerate(read):
+        if cannot_fail and isinstance(answer, Error):
+            detail = "A signal brings a payload, and cannot fail."
+            findings.error((*place, at), "pointless", detail, 'Write {"output": ...} or {"timeout": true}.')
     return tuple(answer for answer in read if answer is not None) if listed else ()
 
 

@@ -13,9 +13,10 @@ import msgspec
 from msgspec.structs import replace
 
 from core.engine.definitions import Definitions
-from core.engine.engine import Engine
 from core.engine.executions import Executions
 from core.engine.settings import EngineSettings
+from core.engine.trial.callers import Callers
+from core.engine.trial.children import TrialEngine, TrialPost
 from core.engine.trial.cloud import TrialBoard, TrialCloud
 from core.engine.trial.loop import FOR_EVER, MovedClock, MovedLoop
 from core.engine.trial.mocks import Mocks
@@ -123,21 +124,25 @@ class Stage:
         workflows = Workflows(store, definitions, providers, board, clock)
         executions = Executions(store, definitions, workflows, clock, self._settings)
         evaluator = None if self._evaluator is None else Outside(self._evaluator, self._home, loop)
-        engine = Engine(
+        engine = TrialEngine(
             store, definitions, providers, board, clock, self._settings, owner="trial", evaluator=evaluator
         )
+        engine.send_by(TrialPost(self._script.mocks))
+        callers = Callers(store, self._script.workflow, self._script.mocks, clock)
         created = await executions.create(self._script.workflow, self._script.input)
         execution_id = created.execution_id
         tasks = (
             asyncio.create_task(engine.run()),
+            asyncio.create_task(callers.run(execution_id)),
             asyncio.create_task(_ended(store, execution_id)),
             self._halted,
         )
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[0].done():
-                tasks[0].result()
-                raise RuntimeError("the engine of a trial ended by itself")
+            for worker in tasks[:2]:
+                if worker.done():
+                    worker.result()
+                    raise RuntimeError("the engine of a trial ended by itself")
             record = await store.get(execution_id)
             if self._script.mocks.missing:
                 raise InvalidMocks(self._script.mocks.problems())
