@@ -30,7 +30,7 @@ def answer(request: Request, *, bounded: bool) -> Answer:
             return Answer(value=value, fields=by_expressions(flow, speaker, request.limit))
         case "leave" | "caught":
             return Answer(
-                value=_output(flow.output, speaker, request, _given(request)),
+                value=_output(flow.output, speaker, request, given=_given(request)),
                 assigned=_assigned(flow.assign, speaker, request),
             )
         case "choose":
@@ -88,10 +88,12 @@ def _given(request: Request) -> Json:
     return request.frame.result
 
 
-def _output(template: Template | None, speaker: Expressions, request: Request, given: Json) -> Json:
+def _output(
+    template: Template | None, speaker: Expressions, request: Request, *, given: Json, within: str = ""
+) -> Json:
     if template is None:
         return given
-    return _rendered(template, speaker, _label(request, "Output", "output"), request)
+    return _rendered(template, speaker, within + _label(request, "Output", "output"), request)
 
 
 def _rendered(template: Template | None, speaker: Expressions, field: str, request: Request) -> Json:
@@ -104,12 +106,14 @@ def _rendered(template: Template | None, speaker: Expressions, field: str, reque
     return value
 
 
-def _assigned(template: Template | None, speaker: Expressions, request: Request) -> dict[str, Json]:
+def _assigned(
+    template: Template | None, speaker: Expressions, request: Request, *, within: str = ""
+) -> dict[str, Json]:
     if template is None:
         return {}
-    made = speaker.render(template.source, "Assign", request.limit)
+    made = speaker.render(template.source, f"{within}Assign", request.limit)
     if not isinstance(made, dict):
-        raise expected(template.source, "Assign", "object", made, speaker.error)
+        raise expected(template.source, f"{within}Assign", "object", made, speaker.error)
     for value in made.values():
         sizes.check(value, request.limit)
     return made
@@ -117,28 +121,31 @@ def _assigned(template: Template | None, speaker: Expressions, request: Request)
 
 def _choose(request: Request, speaker: Expressions) -> Answer:
     flow = request.flow
-    chosen = next((rule for at, rule in enumerate(request.rules) if _holds(rule, at, speaker, request)), None)
-    following = request.otherwise if chosen is None else chosen.next
-    if following is None:
+    for at, rule in enumerate(request.rules):
+        within = _label(request, f"Choices[{at}]/", f"choices[{at}]/")
+        if _holds(rule, within, speaker, request):
+            return Answer(
+                value=_output(rule.output, speaker, request, given=msgspec.UNSET, within=within),
+                assigned=_assigned(rule.assign, speaker, request, within=within),
+                next=rule.next,
+            )
+    if request.otherwise is None:
         return Answer()
-    said: Rule | None = chosen
-    output = flow.output if said is None else said.output
-    assign = flow.assign if said is None else said.assign
     return Answer(
-        value=_output(output, speaker, request, msgspec.UNSET),
-        assigned=_assigned(assign, speaker, request),
-        next=following,
+        value=_output(flow.output, speaker, request, given=msgspec.UNSET),
+        assigned=_assigned(flow.assign, speaker, request),
+        next=request.otherwise,
     )
 
 
-def _holds(rule: Rule, at: int, speaker: Expressions, request: Request) -> bool:
+def _holds(rule: Rule, within: str, speaker: Expressions, request: Request) -> bool:
     source = rule.test.source
     if isinstance(source, dict) and request.flow.language == "native":
         try:
             return holds(condition_of(source), request.frame.data)
         except (KeyError, TypeError, InvalidInput) as refused:
-            raise Failed(speaker.error, f"Choice {at} is no condition that can be read.") from refused
-    field = _label(request, f"Choices[{at}]/Condition", f"choices[{at}]/condition")
+            raise Failed(speaker.error, f"'{within[:-1]}' is no condition that can be read.") from refused
+    field = within + _label(request, "Condition", "condition")
     value = speaker.render(source, field, request.limit)
     if not isinstance(value, bool):
         raise expected(source, field, "boolean", value, speaker.error)

@@ -19,7 +19,7 @@ from core.data.intrinsic_calls import Argument, Call, Literal
 from core.data.java_text import java_text
 from core.data.jsonpath import Path
 from core.data.paths import Json
-from core.data.scope import Scope
+from core.data.scope import Scope, shown
 from core.data.sizes import MAX_VALUE, Budget, check, text
 from core.errors import InvalidInput
 
@@ -47,9 +47,10 @@ def call(made: Call, scope: Scope) -> Json:
     try:
         return _run(made, scope)
     except NothingThere as missing:
-        raise Failed(
-            missing.error, f"The function '{made.source}' had the following error: {missing.cause}"
-        ) from missing
+        # AWS names the whole expression, and the state's input whatever was looked through.
+        sought = f"The JsonPath argument for the field '{missing.path}' could not be found in the input"
+        cause = f"The function '{made.source}' had the following error: {sought} '{shown(scope.data)}'"
+        raise Failed(missing.error, cause) from missing
     except Failed as failed:
         raise intrinsic(f"The function '{made.source}' had the following error: {failed.cause}") from failed
 

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from core.data.failures import NothingThere, Unbounded
 from core.data.flow import Frame
-from core.data.jsonpath import Path
+from core.data.jsonpath import Indexes, Path
 from core.data.jsonpath_nodes import evaluate
 from core.data.paths import MISSING, Json
 from core.data.sizes import text
@@ -98,6 +100,17 @@ class Scope:
                 path.source, f"The JSONPath '{path.source}' could not be found in the {where} '{shown(root)}'"
             )
         return found
+
+    def is_past_end(self, path: Path) -> bool:
+        """Whether `path`, which names nothing, ends in an index of a list that is there."""
+        match path.steps[-1:]:
+            case (Indexes(positions=(_,)),) if path.definite:
+                try:
+                    return isinstance(self.find(replace(path, steps=path.steps[:-1])), list)
+                except NothingThere:
+                    return False
+            case _:
+                return False
 
 
 def shown(value: Json) -> str:

@@ -1,4 +1,8 @@
-"""Templates: JSON in which some strings (JSONata, native) or members (JSONPath) are expressions."""
+"""Templates: JSON in which some strings (JSONata, native) or members (JSONPath) are expressions.
+
+In a payload template of JSONPath an index past a list's end is null, where any other path that names
+nothing fails; as an argument of an intrinsic function it fails too. So it is on AWS.
+"""
 
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -77,12 +81,20 @@ class Paths:
             if name.endswith(".$"):
                 if not isinstance(value, str):
                     raise runtime(f"The value of the field '{name}' must be a string.")
-                found = find(value, self._scope, name)
+                found = self._found(value, name)
                 budget.take(found)
                 made[name.removesuffix(".$")] = found
             else:
                 made[name] = self._render(value, name, budget)
         return made
+
+    def _found(self, text: str, field: str) -> Json:
+        try:
+            return find(text, self._scope, field)
+        except NothingThere:
+            if not is_call(text) and self._scope.is_past_end(compile_path(text)):
+                return None
+            raise
 
 
 class Expressions:

@@ -104,12 +104,15 @@ def test_the_first_condition_that_is_true_decides() -> None:
     found = ask("choose", flow, data=1, rules=rules, otherwise="o")
     assert found == Answer(value="little", next="o", assigned={"n": 0})
     assert ask("choose", flow, data=1, rules=rules) == Answer()
+    failing = (Rule(test=Template("{% true %}"), next="a", output=Template({"v": "{% $none %}"})),)
+    assert "'Choices[0]/Output/v'" in ask("choose", flow, rules=failing).cause
 
 
 def test_a_condition_is_true_or_false() -> None:
     rules = (Rule(test=Template("{% 1 %}"), next="a"),)
     found = ask("choose", jsonata(), rules=rules)
     assert found.error == "States.QueryEvaluationError"
+    assert "'Choices[0]/Condition'" in found.cause
     assert "Expected 'boolean', but was 'number' for value: 1" in found.cause
 
 

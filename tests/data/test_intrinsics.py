@@ -158,9 +158,13 @@ def test_wrong_arguments_fail_as_an_intrinsic_failure(call: str) -> None:
 
 
 def test_a_missing_argument_fails_with_the_path_that_names_it() -> None:
-    found = asked("States.MathAdd($.none, 1)", {})
+    call = "States.MathAdd(States.ArrayLength($.none), 1)"
+    found = asked(call, {"a": 1})
     assert found.error == "States.Runtime"
-    assert "'$.none'" in found.cause
+    assert found.cause == (
+        f"The function '{call}' had the following error: "
+        "The JsonPath argument for the field '$.none' could not be found in the input '{\"a\":1}'"
+    )
 
 
 def test_long_text_is_not_encoded_or_hashed() -> None:

@@ -53,6 +53,15 @@ def test_parameters_take_members_that_end_in_a_dollar_for_expressions_at_any_dep
     }
 
 
+def test_an_index_past_the_end_of_a_list_is_null_in_a_template_only() -> None:
+    data = {"items": [1, 2], "none": None}
+    template = {"past.$": "$.items[2]", "before.$": "$.items[-3]", "there.$": "$.items[1]"}
+    assert entered(data, arguments=Template(template)).value == {"past": None, "before": None, "there": 2}
+    for path in ("$.items[2].x", "$.none[0]", "$.other[0]", "$.items[0][0]", "States.Array($.items[2])"):
+        assert entered(data, arguments=Template({"x.$": path})).error == "States.Runtime", path
+    assert entered(data, input_path="$.items[2]").error == "States.Runtime"
+
+
 def test_a_result_goes_through_selector_result_path_and_output_path() -> None:
     found = left(
         {"keep": 1},
