@@ -217,10 +217,7 @@ class _Decider(Run):
             self.end(failed, "the execution failed")
         elif state.root_ended:
             self.emit(ev.WorkflowCompleted())
-            hand_out(self)
-        elif state.parked and not (
-            state.in_flight or state.waiting or state.listening or self.queued or self.held
-        ):
+        elif self.stands_still():
             self.emit(ev.WorkflowParked())
 
     def settle(self) -> None:

@@ -140,7 +140,9 @@ class Run:
     def stands_still(self) -> bool:
         """Whether nothing but what is parked is left, so that a person has to act."""
         state = self.state
-        if not state.parked or state.in_flight or state.waiting or self.queued or self.held:
+        if not state.parked or state.in_flight or state.waiting or state.listening:
+            return False
+        if self.queued or self.held:
             return False
         return all(visit.child is None for visit in state.visits.values())
 

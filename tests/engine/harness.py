@@ -128,7 +128,9 @@ class Mortal:
         return act
 
 
-STORE_ACTS = frozenset({"claim", "load", "commit", "give_back", "renew", "inbox", "save_snapshot"})
+STORE_ACTS = frozenset(
+    {"claim", "load", "commit", "give_back", "renew", "inbox", "save_snapshot", "create", "deliver"}
+)
 
 
 def works(call: Call) -> Outcome:
