@@ -1,8 +1,8 @@
 r"""The text of intrinsic function calls, read: `States.Format('{} of {}', $.n, States.ArrayLength($.all))`.
 
 Arguments are strings in single quotes, numbers, `true`, `false`, `null`, paths and further calls. In a
-string `\'`, `\{`, `\}` and `\\` stand for the second character; the braces keep their escape here, for
-Format alone tells the two apart.
+string `\'`, `\{`, `\}` and `\\` stand for the second character, and a backslash before any other is an
+error, as on AWS. The raw text keeps its escapes: Format tells `\{\}` from a place `{}`.
 """
 
 import re
@@ -113,9 +113,9 @@ def _argument(text: str, at: int, depth: int) -> tuple[Argument, int]:
         if found is None:
             raise NotACall(f"The string at character {at} has no end.")
         for escape in _ESCAPED.finditer(found[1]):
-            if escape[1] not in "'{}\\\"nrt/":
+            if escape[1] not in "'{}\\":
                 raise NotACall(f"The string at character {at} has a stray backslash before '{escape[1]}'.")
-        return Literal(_ESCAPED.sub(_unescape, found[1]), found[1]), found.end()
+        return Literal(_ESCAPED.sub(r"\1", found[1]), found[1]), found.end()
     if text.startswith("$", at):
         end = _path_end(text, at)
         try:
@@ -131,10 +131,6 @@ def _argument(text: str, at: int, depth: int) -> tuple[Argument, int]:
             raise NotACall(f"The number at character {at} is larger than a double can hold.")
         return Literal(number), found.end()
     return _call(text, at, depth + 1)
-
-
-def _unescape(found: re.Match[str]) -> str:
-    return {"n": "\n", "r": "\r", "t": "\t"}.get(found[1], found[1])
 
 
 def _path_end(text: str, at: int) -> int:

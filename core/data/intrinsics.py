@@ -252,7 +252,7 @@ def _pieces(template: str, *, literal: bool) -> list[str]:
         here = template[at]
         following = template[at + 1 : at + 2]
         if here == "\\" and following and (literal or following in "{}"):
-            part.append({"n": "\n", "r": "\r", "t": "\t"}.get(following, following))
+            part.append(following)
             at += 2
         elif here == "{" and following == "}":
             pieces[-1] = "".join(part)

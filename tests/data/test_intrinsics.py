@@ -200,6 +200,8 @@ def test_a_few_instructions_do_not_make_a_large_value() -> None:
         "States.Array(1 2)",
         "States.Array('a)",
         r"States.Array('\x')",
+        r"States.Array('\n')",
+        r"States.StringToJson('{\"a\": 1}')",
         "States.Array(1e999)",
         "States.Array($.)",
         "States.Array(abc)",
