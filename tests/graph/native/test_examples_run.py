@@ -73,3 +73,23 @@ async def test_stock_is_released_where_nobody_approves_within_a_day(trials: Tria
 async def test_the_result_of_a_long_job_is_kept_under_a_name(trials: Trials) -> None:
     view = await run(trials, "long-job", {"day": "2026-03-01"}, {"make-report": [{"output": {"pages": 3}}]})
     assert output(view) == {"day": "2026-03-01", "report": {"pages": 3}}
+
+
+async def test_an_approved_order_is_charged_and_one_that_is_refused_releases_the_stock(
+    trials: Trials,
+) -> None:
+    approved = {**ORDER, "ask": [{"output": {"approved": True, "by": "ann"}}]}
+    view = await run(trials, "approval", {"orderId": "A"}, approved)
+    assert view.steps_entered == ["reserve-stock", "ask", "decide", "charge-card"]
+    assert output(view)["approval"] == {"approved": True, "by": "ann"}
+    refused = {**ORDER, "ask": [{"output": {"approved": False}}]}
+    view = await run(trials, "approval", {"orderId": "A"}, refused)
+    assert (view.status, view.error, view.steps_entered[-1]) == ("FAILED", "Refused", "release-stock")
+
+
+async def test_a_workflow_runs_for_each_order_and_the_shipped_ones_are_counted(trials: Trials) -> None:
+    orders = [{"orderId": f"A-{at}", "amount": at} for at in range(20)]
+    shipped = [{"output": {"shipment": {"shipped": True}}}]
+    view = await run(trials, "sub-workflow", {"orders": orders}, {"run-order": shipped})
+    given = output(view)
+    assert (given["shipped"], given["failed"]) == (20, 0)
