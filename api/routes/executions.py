@@ -19,7 +19,8 @@ from api.services import limits_of, runtime_of
 from core.engine.executions import RESTING
 from core.engine.spans import Span
 from core.engine.view import summary_of
-from core.errors import ExecutionEnded, ExecutionNotFound, InvalidDefinition, WorkflowNotFound
+from core.errors import ExecutionEnded, ExecutionNotFound, InvalidDefinition, Problem, WorkflowNotFound
+from core.graph.findings import shown
 from core.graph.model import Json, Workflow
 from core.machine.requests import CANCEL
 from core.machine.transitions import CANCELLED, EXECUTION_STATUSES, PENDING
@@ -49,7 +50,7 @@ async def create_execution(request: Request) -> Response:
     creation = await read_creation(request)
     workflow = await _workflow(runtime, creation)
     created = await runtime.executions.create(
-        workflow, creation.input, idempotency_key=key, fingerprint=_fingerprint(creation)
+        workflow, _input(workflow, creation), idempotency_key=key, fingerprint=_fingerprint(creation)
     )
     runtime.prepare_soon(workflow)
     headers = {"location": f"/executions/{created.execution_id}"}
@@ -198,6 +199,17 @@ async def _workflow(runtime: Runtime, creation: Creation) -> Workflow:
         return workflow
     everything = (*creation.problems, *problems)
     raise invalid_definition(everything) if problems else invalid_request(everything)
+
+
+def _input(workflow: Workflow, creation: Creation) -> Json:
+    """The input, which natively is an object. Raises a Refusal."""
+    given = creation.input
+    if workflow.language == "states" or isinstance(given, dict):
+        return given
+    if given is None:
+        return {}
+    detail = f"The request: 'input' must be an object, not {shown(given)}."
+    raise invalid_request((told(Problem("/input", "wrong-type", detail, "Make it an object.")),))
 
 
 def _fingerprint(creation: Creation) -> str | None:

@@ -8,13 +8,14 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from api.answers import answer
+from api.problems import invalid_request, told
 from api.schemas import lifecycle as docs
 from api.schemas.headers import idempotency_key
 from api.schemas.lifecycle import read_asked
 from api.schemas.queries import no_query
 from api.services import runtime_of
 from core.engine.view import summary_of
-from core.errors import ExecutionNotFound
+from core.errors import ExecutionNotFound, InvalidInput, Problem
 from core.machine.requests import PAUSE, REDRIVE, RESOLVE, RESUME
 from core.machine.transitions import PENDING
 
@@ -52,9 +53,13 @@ async def rerun_execution(request: Request, execution_id: str) -> Response:
     key = idempotency_key(request)
     asked = await read_asked(request, rerun=True)
     runtime = runtime_of(request)
-    created = await runtime.executions.rerun(
-        execution_id, asked.input, actor=asked.actor, reason=asked.reason, idempotency_key=key
-    )
+    try:
+        created = await runtime.executions.rerun(
+            execution_id, asked.input, actor=asked.actor, reason=asked.reason, idempotency_key=key
+        )
+    except InvalidInput as refused:
+        problem = Problem("/input", "wrong-type", f"The request: {refused}.", "Make it an object.")
+        raise invalid_request((told(problem),)) from None
     record = await runtime.store.get(created.execution_id)
     headers = {"location": f"/executions/{created.execution_id}"}
     if not created.fresh:

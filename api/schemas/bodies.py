@@ -12,6 +12,7 @@ from core.graph.fields import Fields, object_at
 from core.graph.findings import Findings
 from core.graph.limits import Limits as GraphLimits
 from core.graph.model import Json
+from core.graph.states_language.machine import recognises
 
 MAX_VERSION: Final = 1_000_000_000
 MAX_REASON: Final = 1_000
@@ -23,13 +24,14 @@ _NAME_ONE: Final = 'Send {"workflow": {...}} or {"workflowId": "..."}, with "inp
 class Creation(NamedTuple):
     """What `POST /executions` asks for: exactly one of `workflow` and `workflow_id`.
 
+    `input` is any JSON where the workflow may be a machine in the States Language, and else an object.
     `problems` are those of the request around the definition, which is judged elsewhere.
     """
 
     workflow: Json
     workflow_id: str | None
     version: int | None
-    input: dict[str, Json]
+    input: Json
     problems: tuple[dict[str, str], ...]
 
 
@@ -58,9 +60,12 @@ async def read_creation(request: Request) -> Creation:
     workflow = fields.raw("workflow")
     workflow_id = fields.identifier("workflowId")
     version = fields.whole("version", 1, MAX_VERSION, "")
-    given = fields.members("input")
-    fields.close()
     named = fields.has("workflowId")
+    if named or (isinstance(workflow, dict) and recognises(workflow)):
+        given = fields.raw("input") if fields.present("input") else {}
+    else:
+        given = fields.members("input") or {}
+    fields.close()
     if workflow is None and not named:
         findings.error(("workflow",), "missing-field", "The request names no workflow.", _NAME_ONE)
     elif workflow is not None and named:
@@ -72,7 +77,7 @@ async def read_creation(request: Request) -> Creation:
     problems = tuple(told(problem) for problem in findings.in_order(document))
     if workflow is None and not named:
         raise invalid_definition(problems)
-    return Creation(workflow, workflow_id, version, given or {}, problems)
+    return Creation(workflow, workflow_id, version, given, problems)
 
 
 async def read_cancellation(request: Request) -> Cancellation:

@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     output: Json = None
     error: str | None = None
     cause: str = ""
-    input: dict[str, Json] | None = None
+    input: Json = None
 
 
 async def read_asked(request: Request, *, resolve: bool = False, rerun: bool = False) -> Asked:
@@ -55,7 +55,7 @@ async def read_asked(request: Request, *, resolve: bool = False, rerun: bool = F
             )
             _fit(fields, verdict)
         if rerun:
-            asked = asked._replace(input=fields.members("input"))
+            asked = asked._replace(input=fields.raw("input"))
         fields.close()
     if findings.errors:
         raise invalid_request(tuple(told(problem) for problem in findings.in_order(document)))

@@ -101,7 +101,7 @@ COMPONENTS: Final[Json] = {
             "workflow": {"$ref": "#/components/schemas/Definition"},
             "workflowId": _STRING,
             "version": {"type": "integer", "minimum": 1},
-            "input": {"type": "object", "default": {}},
+            "input": {"default": {}},
         }
     ),
     "Created": _object(

@@ -16,6 +16,7 @@ from core.engine.results import ItemResults, item_results
 from core.engine.settings import EngineSettings
 from core.engine.view import ExecutionView, HistoryEvent, tell, view_execution
 from core.engine.workflows import Workflows
+from core.errors import InvalidInput
 from core.graph.model import Json, Workflow
 from core.graph.reading import under_id
 from core.machine.journal import decode
@@ -84,9 +85,11 @@ class Executions(LifeCycle):
 
         Its WORKFLOW_CREATED names the execution that it repeats, the actor and the reason; the first one is
         left as it is, whatever its status. Keys work as for `create`. Raises ExecutionNotFound,
-        IdempotencyConflict.
+        IdempotencyConflict, InvalidInput for what can be no input.
         """
         state = await self._state(execution_id)
+        if state.workflow.language == "native" and not isinstance(input_, dict | None):
+            raise InvalidInput("'input' must be an object, as the workflow is native")
         given = state.input if input_ is None else input_
         workflow = under_id(state.workflow, state.workflow_id or state.workflow.id)
         fingerprint = _fingerprint(workflow, given, execution_id)

@@ -123,6 +123,7 @@ async def test_everything_wrong_with_a_request_is_listed_at_once(light: Server) 
 
 
 async def test_an_input_that_is_no_object_is_refused(light: Server) -> None:
+    await light.client.put("/workflows/flow", json=light.functions.workflow("done"))
     for value in ("[1]", '"text"', "7", "true"):
         content = '{"workflowId": "flow", "input": ' + value + "}"
         answer = await light.client.post("/executions", content=content, headers=HEADERS)

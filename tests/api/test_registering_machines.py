@@ -81,3 +81,35 @@ async def test_a_large_machine_is_read_too(light: Server) -> None:
     del states["S500"]["Next"]
     answer = await light.client.post("/executions", json={"workflow": machine})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("given", [[1, 2], "text", 7, None, {"a": 1}])
+async def test_a_machine_takes_any_json_as_its_input(server: Server, given: Any) -> None:
+    machine = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
+    await server.client.put("/workflows/any", json=machine)
+    for named in ({"workflow": machine}, {"workflowId": "any"}):
+        created = await server.client.post(
+            "/executions", json={**named, "input": given}, headers={"prefer": "wait=5"}
+        )
+        assert (created.status_code, created.json()["status"]) == (201, "COMPLETED")
+        assert created.json()["output"] == given
+        rerun = await server.client.post(
+            f"/executions/{created.json()['executionId']}/rerun", json={"input": [given]}
+        )
+        assert rerun.status_code == 201
+
+
+async def test_the_input_of_a_native_workflow_is_an_object_however_it_is_named(light: Server) -> None:
+    flow = light.functions.workflow("done")
+    assert (await light.client.put("/workflows/flow", json=flow)).status_code == 201
+    for named in ({"workflow": flow}, {"workflowId": "flow"}):
+        answer = await light.client.post("/executions", json={**named, "input": [1]})
+        assert answer.status_code == 400
+        (problem,) = answer.json()["problems"]
+        assert (problem["pointer"], problem["code"]) == ("/input", "wrong-type")
+        created = await light.client.post("/executions", json={**named, "input": None})
+        assert created.status_code == 201
+        again = await light.client.post(
+            f"/executions/{created.json()['executionId']}/rerun", json={"input": [1]}
+        )
+        assert again.status_code == 400
