@@ -19,6 +19,7 @@ from api.problems import Refusal, of_http, refusal_for
 from api.roles import Role
 from api.routes import (
     bulk,
+    callbacks,
     events,
     executions,
     health,
@@ -26,6 +27,7 @@ from api.routes import (
     metrics,
     pictures,
     providers,
+    signals,
     trials,
     workflows,
 )
@@ -99,9 +101,8 @@ def create_app(
     app.state.siblings = siblings
     app.state.streams = asyncio.Semaphore(limits.streams)
     app.state.waits = asyncio.Semaphore(limits.waits)
-    serving = (
-        (executions, lifecycle, bulk, events, trials, workflows, pictures, providers) if role.serves else ()
-    )
+    told = (executions, lifecycle, signals, callbacks, bulk, events)
+    serving = (*told, trials, workflows, pictures, providers) if role.serves else ()
     parts = (*serving, health, metrics)
     routers = [part.router for part in parts]
     for router in routers:
@@ -111,7 +112,8 @@ def create_app(
     app.add_exception_handler(SidestepError, _failed)
     app.add_exception_handler(HTTPException, _unrouted)
     own_name = () if settings.host in WILDCARDS else (settings.host,)
-    app.add_middleware(Edge, limits=limits, hosts=(*LOOPBACK_NAMES, *own_name, *settings.allowed_hosts))
+    names = (*own_name, *settings.public_names(), *settings.allowed_hosts)
+    app.add_middleware(Edge, limits=limits, hosts=(*LOOPBACK_NAMES, *names))
     return app
 
 

@@ -55,6 +55,8 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
         ),
         settings=settings.engine(),
         evaluator=evaluator,
+        public_url=settings.base_url(),
+        secret=settings.signing_secret(),
         trials=trials_of(settings, clock, evaluator) if role.serves else None,
         retention=settings.keep(),
         sweeps=sweeps_of(store),

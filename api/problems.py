@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from core.errors import (
+    CallbackNotFound,
     Conflict,
     ExecutionEnded,
     ExecutionNotFound,
@@ -144,6 +145,14 @@ def refusal_for(error: SidestepError) -> Refusal:
             return invalid_definition(tuple(told(problem) for problem in error.problems))
         case InvalidInput():
             return Refusal(HTTPStatus.BAD_REQUEST, "invalid-request", "Invalid request", _sentence(text))
+        case CallbackNotFound():
+            return Refusal(
+                HTTPStatus.NOT_FOUND,
+                "callback-not-found",
+                "Callback not found",
+                "Nothing waits for this token. Send it as it was given to the function, or as "
+                "GET /executions/{id}/waits shows it.",
+            )
         case ExecutionNotFound():
             return Refusal(
                 HTTPStatus.NOT_FOUND,

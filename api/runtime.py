@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from api.readiness import Readiness
 from api.roles import Role
+from core.engine.callbacks import Callbacks
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
@@ -71,6 +72,8 @@ class Runtime:
         board: Board,
         settings: EngineSettings,
         evaluator: Evaluator | None = None,
+        public_url: str = "http://127.0.0.1:3000",
+        secret: bytes | None = None,
         trials: Trials | None = None,
         retention: Retention | None = None,
         sweeps: tuple[Sweep, ...] = (),
@@ -90,6 +93,7 @@ class Runtime:
         self.executions = Executions(store, self.definitions, self.workflows, clock, settings)
         self.evaluator = evaluator
         """None where this process evaluates no expressions but those whose time is bounded."""
+        self.callbacks = Callbacks(store, self.definitions, clock, public_url, secret)
         self.trials = trials
         """None where this process takes no requests."""
         self.closing = asyncio.Event()
@@ -284,16 +288,32 @@ class Runtime:
                 await self.closing.wait()
         return self.closing.is_set()
 
+    async def _made(self) -> Engine:
+        """A new engine. Raises StoreUnavailable."""
+        return Engine(
+            self.store,
+            self.definitions,
+            self.providers,
+            self.board,
+            self.clock,
+            self._settings,
+            evaluator=self.evaluator,
+            site=await self.callbacks.site(),
+        )
+
     async def _supervise(self) -> None:
         """Run the engine; one that dies is a defect, but no reason to stop serving."""
         pause = FIRST_RESTART
         while not self.closing.is_set():
             began = self.clock.monotonic()
-            self._engine = Engine(
-                self.store, self.definitions, self.providers, self.board, self.clock, self._settings
-            )
             try:
+                self._engine = await self._made()
+                if self.closing.is_set():
+                    return
                 await self._engine.run()
+            except StoreUnavailable as away:
+                # Only the secret of callbacks is asked for before the engine runs, which bears this itself.
+                log.warning("the store is away (%s); the engine is started in %.1f s", away, pause)
             except REFUSED:
                 raise
             except Exception:
