@@ -6,7 +6,7 @@ in proportion to the text, but searching may take for ever: only a process that 
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 _PIECES: Final = re.compile(
     r"\\k<(?P<back>\w+)>|\(\?<(?P<group>\w+)>|\\(?P<escaped>.)|(?P<other>.)", re.DOTALL
@@ -33,10 +33,11 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False, multiline: bool 
 def _translated(pattern: str, *, multiline: bool) -> str:
     made = []
     in_set = False
+    hyphens = _Hyphens()
     for piece in _PIECES.finditer(pattern):
         escaped, other = piece["escaped"], piece["other"]
         if in_set:
-            made.append(_of_set(piece.group(), escaped, other))
+            made.append(hyphens.written(_of_set(piece.group(), escaped, other), other))
             in_set = other != "]"
         elif piece["back"]:
             made.append(f"(?P={piece['back']})")
@@ -46,8 +47,32 @@ def _translated(pattern: str, *, multiline: bool) -> str:
             made.append(_OUTSIDE.get(escaped, piece.group()))
         else:
             in_set = other == "["
+            hyphens = _Hyphens()
             made.append(r"\Z" if other == "$" and not multiline else other)
     return "".join(made)
+
+
+class _Hyphens:
+    """Tells a set's hyphens that make ranges from those that stand for themselves.
+
+    The latter are escaped: Python warns of two in a row, since they may mean a difference of sets one day.
+    """
+
+    def __init__(self) -> None:
+        self._before: Literal["start", "atom", "range"] = "start"
+        self._empty = True
+
+    def written(self, text: str, other: str | None) -> str:
+        """The next piece of the set, as Python is to read it."""
+        negates = self._empty and other == "^"
+        self._empty = False
+        if other == "]" or negates:
+            return text
+        if other == "-" and self._before == "atom":
+            self._before = "range"
+            return text
+        self._before = "start" if self._before == "range" else "atom"
+        return "\\-" if other == "-" else text
 
 
 def _of_set(text: str, escaped: str | None, other: str | None) -> str:
