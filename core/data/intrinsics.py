@@ -16,6 +16,7 @@ from typing import Final, NoReturn, assert_never
 from core.data.decoding import loads
 from core.data.failures import Failed, NothingThere, TooLarge, intrinsic
 from core.data.intrinsic_calls import Argument, Call, Literal
+from core.data.java_random import JavaRandom
 from core.data.java_text import java_text
 from core.data.jsonpath import Path
 from core.data.paths import Json
@@ -217,10 +218,8 @@ def _random(values: list[Json], scope: Scope) -> Json:
     if start >= end:
         _refuse("States.MathRandom takes a start that is less than its end.")
     if values[2:]:
-        drawn = hashlib.sha256(f"seed:{_whole(values[2], 'MathRandom'):x}".encode()).digest()[:16]
-    else:
-        drawn = scope.chance.draw(16)
-    return start + int.from_bytes(drawn, "big") % (end - start)
+        return start + JavaRandom(_whole(values[2], "MathRandom")).below(end - start)
+    return start + int.from_bytes(scope.chance.draw(16), "big") % (end - start)
 
 
 def _format(template: Argument, values: list[Json]) -> Json:
