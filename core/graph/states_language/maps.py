@@ -81,13 +81,10 @@ def _processor(state: State) -> _Processor:
         if inner is not None:
             state.comment(inner)
             mode = inner.one_of("Mode", ("INLINE", "DISTRIBUTED"), "unknown-mode")
-            kind = inner.one_of("ExecutionType", ("STANDARD", "EXPRESS"), "unknown-execution-type")
+            inner.one_of("ExecutionType", ("STANDARD", "EXPRESS"), "unknown-execution-type")
             distributed = mode == "DISTRIBUTED"
             if distributed and not inner.present("ExecutionType"):
                 inner.missing("ExecutionType", 'Add "ExecutionType": "STANDARD".')
-            elif kind is not None and not distributed:
-                detail = "an INLINE processor has no execution type."
-                inner.wrong("ExecutionType", "contradiction", detail, 'Remove it, or use "DISTRIBUTED".')
             inner.close()
     return _Processor(start if isinstance(start, str) else "", distributed)
 

@@ -46,13 +46,6 @@ def read_retries(state: State) -> tuple[RetryPolicy, ...]:
         jitter = inner.one_of("JitterStrategy", ("FULL", "NONE"), "unknown-jitter")
         inner.close()
         first = 1 if interval is None else interval
-        if longest is not None and longest < first:
-            inner.wrong(
-                "MaxDelaySeconds",
-                "contradiction",
-                f"the longest delay of {longest} s is shorter than the first one of {first} s.",
-                "Make 'MaxDelaySeconds' larger than 'IntervalSeconds'.",
-            )
         if errors is None:
             continue
         policies.append(

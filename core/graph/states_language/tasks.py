@@ -16,8 +16,7 @@ LONGEST_RUN_MS: Final = 900_000
 def read_task(state: State) -> TaskStep:
     """A Task without its `next`; its targets are empty after a problem."""
     fields = state.fields
-    if fields.holds("Credentials"):
-        fields.raw("Credentials")
+    if fields.raw("Credentials") not in (None, {}):
         fields.wrong(
             "Credentials",
             "unsupported-field",

@@ -460,13 +460,6 @@ POLICIES: list[Case] = [
         "1 to",
     ),
     (
-        "delay shorter than the first",
-        retried(IntervalSeconds=5, MaxDelaySeconds=4),
-        "/States/S/Retry/0/MaxDelaySeconds",
-        "contradiction",
-        "larger",
-    ),
-    (
         "jitter",
         retried(JitterStrategy="full"),
         "/States/S/Retry/0/JitterStrategy",
@@ -712,13 +705,6 @@ OTHERS: list[Case] = [
         "/States/S/ItemProcessor/ProcessorConfig/ExecutionType",
         "missing-field",
         "STANDARD",
-    ),
-    (
-        "inline how",
-        one(config(Mode="INLINE", ExecutionType="STANDARD")),
-        "/States/S/ItemProcessor/ProcessorConfig/ExecutionType",
-        "contradiction",
-        "DISTRIBUTED",
     ),
     (
         "items by a number",

@@ -439,6 +439,16 @@ def test_each_item_may_be_dressed(name: str) -> None:
     )
 
 
+def test_an_inline_processor_may_say_an_execution_type_that_means_nothing() -> None:
+    config = {"Mode": "INLINE", "ExecutionType": "STANDARD", "Comment": "inline"}
+    step = read_map(one(item_map(ItemProcessor={"ProcessorConfig": config, **machine(I=last("Pass"))})))
+    assert step.distributed is False
+
+
+def test_empty_credentials_are_none() -> None:
+    assert read_task(one(task(Credentials={}))).targets == (Target("AWS", CHARGE, "eu-west-1"),)
+
+
 def test_the_older_name_of_a_processor_is_read_too() -> None:
     assert read_map(one(last("Map", Iterator=machine(I=last("Pass"))))).first == "I"
 
