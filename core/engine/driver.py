@@ -55,6 +55,11 @@ TOLD_AT_ONCE = 32
 """Messages to other executions that one execution has under way."""
 
 
+def chance() -> int:
+    """64 random bits: what chance is for one decision."""
+    return secrets.randbits(64)
+
+
 class LeaseLost(Exception):
     """The claim is over: stop, and send nothing more."""
 
@@ -77,8 +82,10 @@ class Driver:
         waiting: WaitingRoom,
         loaded: Loaded | None = None,
         evaluator: Evaluator | None = None,
+        entropy: Callable[[], int] = chance,
     ) -> None:
         self.claim = claim
+        self._entropy = entropy
         self._complaints = complaints
         self._waiting = waiting
         self._evaluator = evaluator
@@ -217,7 +224,7 @@ class Driver:
                 state,
                 now,
                 self._board.view(),
-                secrets.randbits(64),
+                self._entropy(),
                 self._rules,
                 sent=self._sent,
                 stopping=self.draining,

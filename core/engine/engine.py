@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from core.engine.attempts import Attempts
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
-from core.engine.driver import Driver, LeaseLost
+from core.engine.driver import Driver, LeaseLost, chance
 from core.engine.posting import Post
 from core.engine.settings import EngineSettings
 from core.engine.site import NOWHERE, Site
@@ -48,12 +48,14 @@ class Engine:
         owner: str | None = None,
         evaluator: Evaluator | None = None,
         site: Site = NOWHERE,
+        entropy: Callable[[], int] = chance,
     ) -> None:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
         self._definitions = definitions
         self._settings = settings or EngineSettings()
         self._evaluator = evaluator
+        self._entropy = entropy
         self._attempts = Attempts(providers, clock, board, self._settings, site)
         workflows = Workflows(store, definitions, providers, board, clock)
         self._post = Post(store, definitions, workflows, clock, self._settings)
@@ -168,6 +170,7 @@ class Engine:
             self._waiting,
             loaded,
             self._evaluator,
+            self._entropy,
         )
         self._drivers[claim.execution_id] = driver
         self._tasks[claim.execution_id] = asyncio.create_task(self._drive(claim.execution_id, driver))

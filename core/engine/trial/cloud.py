@@ -112,6 +112,9 @@ class TrialCloud(Provider):
                     error=answer.error,
                     cause=answer.cause,
                 )
+            case Timeout() if call.awaits == "callback":
+                # It takes the call on, and is not heard of again until a time limit or heartbeat is missed.
+                return Outcome(executed=Executed.YES, ok=True, accepted=True)
             case Timeout():
                 await self._clock.sleep(call.timeout_ms / 1000)
                 return Outcome(

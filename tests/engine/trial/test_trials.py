@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from core.engine.settings import EngineSettings
 from core.engine.trial.trials import TrialSettings
@@ -68,6 +69,37 @@ async def test_a_timeout_passes_by_the_moved_clock_and_its_fallback_answers() ->
     assert at(view, "ATTEMPT_FAILED") == [30.0]
     assert [one["target"]["provider"] for one in details(view, "ATTEMPT_STARTED")] == ["AWS", "GCP"]
     assert time.monotonic() - began < 10
+
+
+async def test_the_same_trial_draws_the_same_delays() -> None:
+    document = flow(task("charge", retries=3))
+    mocks = {"charge": [{"error": "Busy"}]}
+    first, second = [at(await tried(document, mocks), "ATTEMPT_STARTED") for _ in range(2)]
+    assert first == second
+    assert len(set(first)) == 4
+
+
+async def test_a_machine_whose_time_is_over_tells_no_error_as_at_aws() -> None:
+    wait = {"Type": "Wait", "Seconds": 10, "End": True}
+    view = await tried({"StartAt": "A", "TimeoutSeconds": 5, "States": {"A": wait}})
+    assert (view.status, view.error, view.steps_entered) == ("TIMED_OUT", UNSET, ["A"])
+
+
+async def test_who_takes_a_call_on_and_is_silent_misses_its_heartbeat() -> None:
+    step = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}},
+        "TimeoutSeconds": 600,
+        "HeartbeatSeconds": 60,
+        "End": True,
+    }
+    machine = {"StartAt": "A", "States": {"A": step}}
+    view = await tried(machine, {"A": [{"timeout": True}]})
+    assert (view.status, view.error) == ("FAILED", "States.HeartbeatTimeout")
+    assert at(view, "WORKFLOW_FAILED") == [60.0]
+    well = await tried(machine, {"A": [{"output": {"approved": True}}]})
+    assert well.output == {"approved": True}
 
 
 async def test_an_error_that_nobody_catches_ends_it() -> None:
