@@ -114,7 +114,7 @@ def _answers(
     elif not is_answered(step):
         detail = f"Step {shown(step_id)} asks nothing outside, so an answer to it is never used."
         findings.error(place, "pointless", detail, "Remove it.")
-    items = given.items(step_id, MOST_ANSWERS)
+    items = given.items(step_id, MOST_ANSWERS, empty=True)
     cannot_fail = isinstance(step, WaitStep) and step.signal is not None
     read = [_answer(findings, step_id, at, item) for at, item in enumerate(items)]
     for at, answer in enumerate(read):

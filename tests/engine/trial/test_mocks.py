@@ -37,7 +37,7 @@ def problems(document: Any) -> list[tuple[str, str]]:
         ({"charg": [{"output": 1}]}, [("/mocks/charg", "unknown-step")]),
         ({"wait": [{"output": 1}]}, [("/mocks/wait", "pointless")]),
         ({"charge": {"output": 1}}, [("/mocks/charge", "wrong-type")]),
-        ({"charge": []}, [("/mocks/charge", "empty")]),
+        ({"charge": [{"output": 1}] * 10_001}, [("/mocks/charge", "too-many")]),
         ({"charge": [1]}, [("/mocks/charge/0", "wrong-type")]),
         ({"charge": [{}]}, [("/mocks/charge/0", "one-answer")]),
         ({"charge": [{"output": 1, "error": "E"}]}, [("/mocks/charge/0", "one-answer")]),
@@ -65,6 +65,7 @@ def test_a_step_that_was_mistyped_is_suggested() -> None:
 def test_null_is_an_output_and_no_mocks_are_none() -> None:
     assert read_mocks({"charge": [{"output": None}]}, WORKFLOW).take("charge") == Output(None)
     assert read_mocks(None, WORKFLOW).take("charge") is None
+    assert read_mocks({"charge": []}, WORKFLOW).take("charge") is None
 
 
 def test_each_step_has_its_own_turn() -> None:
