@@ -153,8 +153,6 @@ async def _spawn(memory: int) -> Process:
 async def _finish(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
-        with contextlib.suppress(OSError):
-            await process.stdin.wait_closed()
     if process.stdout is not None:
         # Only after its end has been read is the pipe closed.
         with contextlib.suppress(OSError):

@@ -138,10 +138,23 @@ class EvaluatorPool(Evaluator):
     def _put(self, asked: _Asked) -> None:
         self._turns.put(asked.key, asked)
         self._news.set()
+        self._staff()
+
+    def _staff(self) -> None:
+        """Have one more worker where more waits than those without work can take."""
         if len(self._turns) > self._idle and len(self._workers) < self._settings.workers:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            worker.add_done_callback(self._ended)
+
+    def _ended(self, worker: "asyncio.Task[None]") -> None:
+        self._workers.discard(worker)
+        if worker.cancelled() or self._closed:
+            return
+        defect = worker.exception()
+        if defect is not None:
+            log.error("what has expressions evaluated died; it is started again", exc_info=defect)
+        self._staff()
 
     async def _work(self) -> None:
         """Own one child, and answer with it until there has been nothing to do for a while."""

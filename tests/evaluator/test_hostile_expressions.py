@@ -84,11 +84,12 @@ async def test_many_of_one_key_do_not_keep_another_waiting() -> None:
 
 
 async def test_a_key_that_is_always_killed_leaves_a_process_to_the_others() -> None:
-    async with pool() as evaluator:
-        hostile = [asyncio.create_task(evaluator.evaluate(asking(ENDLESS), key="hostile")) for _ in range(12)]
+    async with pool(cpu_ms=1_000) as evaluator:
+        hostile = [asyncio.create_task(evaluator.evaluate(asking(ENDLESS), key="hostile")) for _ in range(8)]
         await asyncio.wait(hostile, return_when=asyncio.FIRST_COMPLETED)
-        await evaluator.evaluate(asking("1 + 1"), key="honest")
         for _ in range(20):
+            # In turns alone, each of these would wait until one of the hostile has had its second.
             assert (await evaluator.evaluate(asking("1 + 1"), key="honest")).value == 2
-        assert not all(task.done() for task in hostile)
-        assert all(answer.error == QUERY_ERROR for answer in await asyncio.gather(*hostile))
+        assert sum(task.done() for task in hostile) < 5
+        await evaluator.close()
+        await asyncio.gather(*hostile, return_exceptions=True)
