@@ -311,7 +311,7 @@ class Store(Protocol):
         execution that is gone. A definition goes with the last execution that uses it and no workflow.
 
         Returns False where there is no such execution (any more). Raises ExecutionLive where its status is
-        not terminal or a message waits for it.
+        not terminal, a message waits for it, or its owner has not let go of it.
         """
         ...
 

@@ -32,9 +32,14 @@ COMPENSABLE = ("TASK", "PARALLEL", "MAP")
 def sagas(draw: st.DrawFn) -> Document:
     """A random definition some of whose steps are undone by steps of their own."""
     document = draw(workflows(max_depth=2))
+    if draw(st.integers(0, 3)):
+        # Most fail in the end, so that there is something to undo.
+        whole = {"id": "whole", "type": "PARALLEL", "branches": [document["startAt"]], "next": "doomed"}
+        document["steps"] += [whole, {"id": "doomed", "type": "FAIL"}]
+        document["startAt"] = "whole"
     added = []
     for step in document["steps"]:
-        if step["type"] in COMPENSABLE and draw(st.booleans()):
+        if step["type"] in COMPENSABLE and draw(st.integers(0, 3)):
             step["compensate"] = f"undo-{step['id']}"
             added.append(
                 {

@@ -89,6 +89,29 @@ class RemovalContract(StoreBase):
             await store.remove("x2")
         assert await store.counts() == {"RUNNING": 1, "FAILED": 1}
 
+    async def test_the_ended_belong_to_their_owner_until_it_lets_go(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        await store.create(new("x1"))
+        claim = await self.claim_one(store)
+        ended = await store.commit(step(claim, 1, status="COMPLETED"))
+        assert not ended.released
+        assert (await store.get("x1")).hold is Hold.TICKET
+        assert len((await store.renew((claim,), self.lease)).claims) == 1
+        with pytest.raises(ExecutionEnded):
+            await store.deliver("x1", message("m1"))
+        with pytest.raises(ExecutionLive):
+            await store.remove("x1")
+        assert await self.claim_all(store, "other") == ()
+        # Whoever takes it over after its owner's death can let it go.
+        await self.pass_time(clock, 11)
+        (heir,) = await self.claim_all(store, "other")
+        assert (await store.reconcile(None, 100)).mended == ()
+        done = await store.commit(step(heir, 2, status="COMPLETED", release=True))
+        assert done.released
+        assert (await store.get("x1")).hold is Hold.NONE
+        assert await store.remove("x1")
+
     async def test_a_definition_goes_with_its_last_execution(self, store: Store) -> None:
         for execution_id in ("x1", "x2"):
             await self.ended(store, execution_id)
