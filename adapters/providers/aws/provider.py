@@ -15,7 +15,7 @@ from adapters.providers.aws.functions import FunctionName, endpoint_of, is_regio
 from adapters.providers.aws.signing import Signer, canonical_path
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.fresh import Fresh
-from adapters.providers.wire.metadata import plain_headers
+from adapters.providers.wire.metadata import callback, plain_headers
 from adapters.providers.wire.origins import BadUrl, Location, parse_base
 from adapters.providers.wire.provider import Request, WireProvider
 from adapters.providers.wire.reply import Reply
@@ -129,6 +129,7 @@ class AwsProvider(WireProvider[_Route]):
                 "sidestep-attempt": str(call.attempt),
                 "sidestep-not-after": str(call.not_after_ms),
                 "traceparent": call.traceparent,
+                **{name.lower(): value for name, value in callback(call).items()},
             }
         }
         headers = plain_headers()
@@ -144,6 +145,10 @@ class AwsProvider(WireProvider[_Route]):
         )
         secrets = (signer.keys.token,) if signer.keys.token else ()
         return Request(route.url, headers, secrets, signer)
+
+    async def poll(self, target: Target, location: str, timeout_ms: int) -> Outcome:  # noqa: ARG002  see below
+        """Never: what Lambda answers has no address of its own."""
+        return outcomes.refused("AWS: a Lambda function's answer has no Location that could be asked.")
 
     async def _signer(self, timeout_ms: int) -> Signer | None:
         if self._fixed is not None or self._fresh is None:

@@ -38,6 +38,8 @@ _OURS = frozenset(
         "idempotency-key",
         "sidestep-attempt",
         "sidestep-not-after",
+        "sidestep-callback-token",
+        "sidestep-callback-url",
         "traceparent",
     }
 )

@@ -10,6 +10,15 @@ _ALWAYS = {
 }
 
 
+OF_AN_ATTEMPT = frozenset(
+    {"Content-Type", "Idempotency-Key", "Sidestep-Attempt", "Sidestep-Not-After", "traceparent"}
+)
+"""Headers of a call that a question for its result has not."""
+
+CALLBACK_TOKEN = "Sidestep-Callback-Token"  # noqa: S105 - a header's name, not a token
+CALLBACK_URL = "Sidestep-Callback-Url"
+
+
 def plain_headers() -> dict[str, str]:
     """The headers of every call: JSON both ways, uncompressed."""
     return _ALWAYS.copy()
@@ -17,10 +26,18 @@ def plain_headers() -> dict[str, str]:
 
 def metadata_headers(call: Call) -> dict[str, str]:
     """Those, and the attempt's metadata as HTTP headers."""
-    return {
+    headers = {
         **_ALWAYS,
         "Idempotency-Key": call.idempotency_key,
         "Sidestep-Attempt": str(call.attempt),
         "Sidestep-Not-After": str(call.not_after_ms),
         "traceparent": call.traceparent,
     }
+    return headers | callback(call)
+
+
+def callback(call: Call) -> dict[str, str]:
+    """What a call that awaits a callback bears besides: the token, and where it is used."""
+    if call.callback_token is None:
+        return {}
+    return {CALLBACK_TOKEN: call.callback_token, CALLBACK_URL: call.callback_url or ""}

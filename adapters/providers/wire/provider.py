@@ -11,7 +11,9 @@ import msgspec
 from yarl import URL
 
 from adapters.providers.wire import outcomes
+from adapters.providers.wire.accepting import followed, still, taken
 from adapters.providers.wire.client import WireClient, WireConfig
+from adapters.providers.wire.metadata import OF_AN_ATTEMPT
 from adapters.providers.wire.origins import BadUrl, Origin, address_rules
 from adapters.providers.wire.payload import NotJson, encode
 from adapters.providers.wire.reply import Reply
@@ -94,6 +96,9 @@ class WireProvider(Provider, ABC, Generic[R]):
             request = await self._request(call, route, content)
             if isinstance(request, Outcome):
                 return request
+            if call.callback_token is not None:
+                # Pages that repeat what they were sent must not bring it into the journal.
+                request = msgspec.structs.replace(request, secrets=(*request.secrets, call.callback_token))
             spent_ms = int((asyncio.get_running_loop().time() - started) * 1000)
             if spent_ms >= call.timeout_ms:
                 return outcomes.no_credentials("the attempt's time was over before it could be sent")
@@ -105,12 +110,36 @@ class WireProvider(Provider, ABC, Generic[R]):
                 timeout_ms=call.timeout_ms - spent_ms,
                 fresh=call.fresh_connection,
             )
-            return reply if isinstance(reply, Outcome) else self._classify(reply, request, route)
+            if isinstance(reply, Outcome):
+                return reply
+            outcome = self._classify(reply, request, route)
+            return outcome if call.awaits == "answer" else taken(call.awaits, reply, outcome, request.url)
         except Exception:
             # A fault of ours. The port promises an outcome, and what is not known counts as MAYBE.
             where = call.target.function_id.partition("?")[0]  # a query can hold a key
             log.exception("%s: a call of %s ended in an internal error", self.name, where)
             return _fault(Executed.MAYBE if written else Executed.NO)
+
+    async def poll(self, target: Target, location: str, timeout_ms: int) -> Outcome:
+        """Ask for the result of an accepted call, with a GET. Raises only CancelledError."""
+        route = self._routed(target)
+        if isinstance(route, str):
+            return outcomes.refused(route)
+        try:
+            request = await self._request(_question(target, timeout_ms), route, b"")
+            if isinstance(request, Outcome):
+                return request
+            url = URL(followed(request.url, location), encoded=True)
+            headers = {name: value for name, value in request.headers.items() if name not in OF_AN_ATTEMPT}
+            reply = await self._client.get(url, headers, timeout_ms=timeout_ms)
+            if isinstance(reply, Outcome):
+                return reply
+            return still(reply, self._classify(reply, request, route))
+        except BadUrl as problem:
+            return outcomes.refused(f"{self.name}: the Location of an accepted call: {problem}.")
+        except Exception:
+            log.exception("%s: a question for a result ended in an internal error", self.name)
+            return _fault(Executed.NO)
 
     async def probe(self, target: Target, timeout_ms: int) -> Outcome:
         """Whether `target` can be reached; runs no function. Raises only CancelledError."""
@@ -163,6 +192,19 @@ class WireProvider(Provider, ABC, Generic[R]):
     @abstractmethod
     async def _probe(self, route: R, timeout_ms: int) -> Outcome:
         """The cheapest thing that shows whether the target can be reached, and that runs no function."""
+
+
+def _question(target: Target, timeout_ms: int) -> Call:
+    """What credentials are made for: a call of nothing, of which only they are sent."""
+    return Call(
+        target=target,
+        payload=None,
+        idempotency_key="",
+        attempt=0,
+        timeout_ms=timeout_ms,
+        not_after_ms=0,
+        traceparent="",
+    )
 
 
 def _fault(executed: Executed) -> Outcome:
