@@ -41,6 +41,13 @@ MAX_BITS: Final = 256
 
 _SIGNS: Final = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
+_COMPARISON: Final = re.compile(
+    "(?:Numeric|String|Timestamp|Boolean)(Equals|LessThan|GreaterThan|LessThanEquals|GreaterThanEquals)(?:Path)?"
+)
+_COMPARED: Final = {
+    "Equals": "=", "LessThan": "<", "GreaterThan": ">", "LessThanEquals": "<=", "GreaterThanEquals": ">=",
+}  # fmt: skip
+
 # Controls would end a line or a document, half a surrogate pair and U+FFFE have no place in XML 1.0, and a
 # change of direction would reach beyond the text that makes it.
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
@@ -222,14 +229,21 @@ def _test(source: Json, depth: int) -> str:
         case {"Not": part}:
             return f"not ({_test(part, depth + 1)})"
         case {"Variable": variable, **others}:
-            asked = [
-                f"{name} {_value(value)}"
-                for name, value in others.items()
-                if name not in {"Next", "Comment", "Assign", "Output"}
-            ]
-            return " ".join([str(variable), *asked[:1]])
+            known = [name for name in others if name not in {"Next", "Comment", "Assign", "Output"}]
+            asked = f" {_asked(str(known[0]), others[known[0]])}" if known else ""
+            return f"{_value(variable)}{asked}"
         case _:
             return _value(source)
+
+
+def _asked(operator: str, value: Json) -> str:
+    """One of the States Language's comparisons: `NumericLessThanPath` says no more than `<`."""
+    comparison = _COMPARISON.fullmatch(operator)
+    if comparison is not None:
+        return f"{_COMPARED[comparison[1]]} {_value(value)}"
+    if operator == "IsPresent" and isinstance(value, bool):
+        return "is there" if value else "is missing"
+    return f"{operator} {_value(value)}"
 
 
 def _joined(word: str, parts: Iterable[str], depth: int) -> str:

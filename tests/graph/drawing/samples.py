@@ -118,7 +118,12 @@ def shared() -> Workflow:
                     Rule(test=Template("{% $x > 1 and $y %}"), next="joint"),
                     Rule(
                         test=Template(
-                            {"And": [{"Variable": "$.n", "NumericEquals": 1}, {"Not": {"Variable": "$.b"}}]}
+                            {
+                                "And": [
+                                    {"Variable": "$.n", "NumericEquals": 1},
+                                    {"Not": {"Variable": "$.b", "IsPresent": True}},
+                                ]
+                            }
                         ),
                         next="right",
                     ),
