@@ -12,15 +12,14 @@ from adapters.evaluator.pool import EvaluatorSettings
 from adapters.providers.aws.config import AwsConfig
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.wire.client import WireConfig
+from api.provider_settings import CANARY_FIELDS, ProviderSection
 from api.settings import (
-    CANARY_FIELDS,
     AwsSection,
     AzureSection,
     ExpressionsSection,
     FailoverSection,
     GcpSection,
     HttpSection,
-    ProviderSection,
     RedisSection,
     Settings,
 )
