@@ -36,6 +36,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "HeartbeatSeconds": Whole(1, MAX_SECONDS),
     "MaxConcurrency": Whole(0, MAX_COUNT),
     "ToleratedFailureCount": Whole(0, MAX_COUNT),
+    "MaxItems": Whole(1, MAX_COUNT),
     "MaxItemsPerBatch": Whole(1, MAX_COUNT),
     "MaxInputBytesPerBatch": Whole(1, MAX_COUNT),
     "ToleratedFailurePercentage": Percent(),

@@ -119,6 +119,7 @@ def _map_entry(run: Run, visit: Visit, step: MapStep, found: Answer | None) -> e
         items = data if value is UNSET else value
     if not isinstance(items, list):
         return _no_list(run, step, items)
+    items = items[: fields["MaxItems"]] if "MaxItems" in fields else items
     shared = fields.get("BatchInput", UNSET)
     per_batch = Batching(
         items=fields.get("MaxItemsPerBatch", step.batching.items if step.batching else None),

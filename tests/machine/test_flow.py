@@ -218,3 +218,23 @@ def test_a_native_template_gives_what_is_sent_and_what_is_merged() -> None:
     assert machine.sent[0].payload == {"only": 5}
     machine.answer({"got": 6, "rest": "not merged"})
     assert machine.state.context == {"n": 5, "more": "not sent", "kept": 6}
+
+
+def mapped(**said: Any) -> dict[str, Any]:
+    inner = {"StartAt": "in", "States": {"in": {"Type": "Pass", "End": True}}}
+    config = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **inner}
+    return {"Type": "Map", "ItemProcessor": config, "End": True, **said}
+
+
+def test_a_reader_may_take_the_first_items_only_and_batches_share_an_input() -> None:
+    reader = {"ReaderConfig": {"MaxItemsPath": "$.most"}}
+    batcher = {"MaxItemsPerBatch": 2, "BatchInput": {"of": "all"}}
+    step = mapped(ItemsPath="$.rows", ItemReader=reader, ItemBatcher=batcher)
+    machine = States({"m": step}, {"rows": [1, 2, 3, 4], "most": 3})
+    assert machine.state.context == [
+        {"BatchInput": {"of": "all"}, "Items": [1, 2]},
+        {"BatchInput": {"of": "all"}, "Items": [3]},
+    ]
+    failed = States({"m": step}, {"rows": [1], "most": "three"})
+    assert failed.state.failure is not None
+    assert failed.state.failure.error == "States.Runtime"
