@@ -11,6 +11,8 @@ from core.machine.journal import Envelope
 from core.machine.state import State
 from core.machine.transitions import CANCELLED, COMPLETED, FAILED, PARKED, PENDING, RUNNING, SKIPPED
 
+TASK = str(TaskStep.__struct_config__.tag)
+
 
 class AttemptView(msgspec.Struct, kw_only=True, rename="camel"):
     """One call of one target. `executed` and `scope` are None while it is under way.
@@ -160,6 +162,9 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
             seen.child_execution_id = event.child_id
         case ev.FailedOver():
             seen.failed_over = True
+        case ev.RetryScheduled() if seen.type != TASK:
+            # All of it is repeated, as another visit.
+            seen.status, seen.ended_at, seen.cause = FAILED, at, event.reason
         case ev.RetryScheduled():
             seen.wake_at = instant(event.wake_at)
         case ev.StepCompleted():
@@ -172,6 +177,8 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
         case ev.StepResolved():
             seen.status, seen.parked_because = RUNNING, None
             seen.resolved = ResolvedView(at=at, verdict=event.verdict, actor=event.actor, reason=event.reason)
+            if seen.type != TASK and event.verdict == "retry":
+                seen.status, seen.ended_at = FAILED, at
         case ev.StepCancelled():
             seen.status, seen.ended_at, seen.cause = CANCELLED, at, event.reason
         case _:

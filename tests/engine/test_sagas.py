@@ -114,6 +114,8 @@ async def _live_and_undo(
     }
     audit(journal, world.ledger, money)
     _check(journal, workflow.steps)
+    told = await world.executions.view(execution_id)
+    assert not any(step.status in {"RUNNING", "PENDING", "PARKED"} for step in told.steps)
     state = blank(execution_id, workflow)
     for event in journal:
         state = evolve(state, event)
@@ -302,3 +304,22 @@ async def test_a_parent_that_fails_undoes_its_completed_children_and_those_under
     assert ran["undo-b"] >= 1
     for record in await records(world):
         audit(await world.journal(record.execution_id), world.ledger, set())
+
+
+async def test_a_whole_step_that_could_not_undo_is_told_as_failed_when_it_is_tried_again() -> None:
+    world = World(breaks("ship", "x"))
+    both = {"id": "undo-pay", "type": "PARALLEL", "branches": ["x", "y"]}
+    steps = [step for step in order()["steps"] if step["id"] != "undo-pay"]
+    execution_id = await world.submit(flow("order", *steps, both, task("x"), task("y")))
+    await world.run(world.at_rest)
+    for cloud in world.clouds.values():
+        cloud.answer = lambda _: succeeded({})
+    await world.executions.resolve(execution_id, verdict="retry")
+    await world.run(world.at_rest)
+    view = await world.executions.view(execution_id)
+    told = {step.visit: (step.status, step.undoes) for step in view.steps if step.step_id == "undo-pay"}
+    assert told == {
+        "~undo/2/undo-pay": ("FAILED", "pay"),
+        "~undo/2/undo-pay~2": ("COMPLETED", "pay"),
+    }
+    assert view.status == "FAILED"
