@@ -21,6 +21,7 @@ from cli.commands import (
     serve,
     trial,
     validate,
+    words,
     worker,
     workflows,
 )
@@ -61,6 +62,7 @@ def build() -> typer.Typer:
     executions.register(app)
     asks.register(app)
     lifecycle.register(app)
+    words.register(app)
     export.register(app)
     validate.register(app)
     graph.register(app)
