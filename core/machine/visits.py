@@ -248,7 +248,9 @@ def step_completed(state: State, event: ev.StepCompleted) -> State:
             scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
             state = replace(state, scopes=state.scopes.set(scope.path, scope))
         state = completed(state, visit, step, event.output, output)
-    state = replace(gone(state, visit), data_bytes=state.data_bytes + event.size)
+    state = gone(state, visit)
+    if event.size:
+        state = replace(state, data_bytes=state.data_bytes + event.size)
     following = event.next or step.next
     return enter(state, visit.scope, following) if following else end_scope(state, visit.scope)
 
