@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -132,7 +132,7 @@ async def _spawn(memory: int) -> Process:
             str(memory),
             stdin=PIPE,
             stdout=PIPE,
-            stderr=None if sys.flags.dev_mode else DEVNULL,
+            stderr=None,  # says why it cannot start; once it has, it says nothing
             env={name: os.environ[name] for name in KEPT if name in os.environ},
             cwd="/",
             limit=1 << 20,

@@ -19,9 +19,6 @@ from core.ports.evaluator import Evaluator
 
 log = logging.getLogger("sidestep.evaluator")
 
-MOST_WAITING: Final = 20_000
-"""Requests that wait at once; further ones are answered with an error."""
-
 MOST_AT_ONCE: Final = 10
 """A request has the CPU time of each of its expressions, but of not more than so many."""
 
@@ -43,7 +40,8 @@ class EvaluatorSettings:
 
     `cpu_ms` is CPU time of the child, in milliseconds; `memory_mb` MiB beside what a child needs anyway;
     `idle_seconds` after which a child without work ends. `wall_seconds` is what an answer may take beside its
-    CPU time: only a process that does not run at all takes so long.
+    CPU time: only a process that does not run at all takes so long. Where `most_waiting` requests wait,
+    further ones are answered with an error.
     """
 
     workers: int = 2
@@ -51,6 +49,7 @@ class EvaluatorSettings:
     memory_mb: int = 256
     idle_seconds: float = 60.0
     wall_seconds: float = 5.0
+    most_waiting: int = 20_000
 
 
 class _Asked:
@@ -128,7 +127,7 @@ class EvaluatorPool(Evaluator):
             return Answer(error=error, cause="The data that the expression sees is not JSON.")
         if len(body) > LARGEST:
             return Answer(error=error, cause=f"The data that the expression sees is over {LARGEST} bytes.")
-        if len(self._turns) >= MOST_WAITING:
+        if len(self._turns) >= self._settings.most_waiting:
             return Answer(error=error, cause="Too many expressions wait to be evaluated.")
         cpu = self._settings.cpu_ms / 1000 * min(MOST_AT_ONCE, max(1, body.count(b"{%") + len(request.rules)))
         asked = _Asked(key, body, cpu, error, asyncio.get_running_loop().create_future())

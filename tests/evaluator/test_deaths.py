@@ -11,6 +11,7 @@ import pytest
 from adapters.evaluator.child import KEPT
 from adapters.evaluator.pool import EvaluatorPool
 from core.data.flow import QUERY_ERROR
+from core.errors import ConfigurationError
 from tests.evaluator.evaluating import ENDLESS, alive, asking, cpu_ticks, pool, until
 
 SLOW = "$sum($map([1..60000], function($v) { $v }))"
@@ -58,6 +59,33 @@ async def test_a_process_that_dies_while_it_has_no_work_is_missed_by_nobody() ->
         (pid,) = evaluator.pids
         os.kill(pid, signal.SIGKILL)
         assert (await evaluator.evaluate(asking("2 + 2"))).value == 4
+
+
+async def test_a_process_that_has_grown_is_replaced_after_its_answer() -> None:
+    async with pool(workers=1, cpu_ms=5_000) as evaluator:
+        assert (await evaluator.evaluate(asking("1 + 1"))).value == 2
+        (small,) = evaluator.pids
+        assert (await evaluator.evaluate(asking("$length($pad('', 90000000))"))).value == 90_000_000
+        await until(lambda: not alive(small))
+        assert (await evaluator.evaluate(asking("2 + 2"))).value == 4
+
+
+async def test_processes_that_cannot_be_started_are_tried_until_they_can(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pool() as evaluator:
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "executable", "/nowhere/python")
+            asked = asyncio.create_task(evaluator.evaluate(asking("1 + 1")))
+            await until(lambda: "could not be started" in caplog.text)
+            assert not asked.done()
+        assert (await asked).value == 2
+
+
+async def test_where_no_process_can_be_had_it_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(ConfigurationError, match="executable"):
+        await EvaluatorPool().open()
 
 
 async def test_a_process_that_stands_still_is_replaced() -> None:

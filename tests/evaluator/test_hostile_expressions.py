@@ -83,6 +83,13 @@ async def test_many_of_one_key_do_not_keep_another_waiting() -> None:
         await asyncio.gather(*many)
 
 
+async def test_only_so_many_requests_wait() -> None:
+    async with pool(workers=1, cpu_ms=200, most_waiting=3) as evaluator:
+        asked = [asyncio.create_task(evaluator.evaluate(asking(ENDLESS))) for _ in range(5)]
+        refused = [task for task in asked if "Too many" in (await task).cause]
+        assert refused == asked[3:]
+
+
 async def test_a_key_that_is_always_killed_leaves_a_process_to_the_others() -> None:
     async with pool(cpu_ms=1_000) as evaluator:
         hostile = [asyncio.create_task(evaluator.evaluate(asking(ENDLESS), key="hostile")) for _ in range(8)]
