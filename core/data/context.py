@@ -35,10 +35,10 @@ def execution_context(
     }
 
 
-def state_context(name: str, entered_at: int, retries: int) -> dict[str, Json]:
-    """`State`, of the visit that asks."""
+def state_context(name: str, entered_at: int, retries: int | None) -> dict[str, Json]:
+    """`State`, of the visit that asks; `retries` is None for a state that cannot be tried again."""
     context: dict[str, Json] = {"EnteredTime": instant(entered_at), "Name": name}
-    if retries:
+    if retries is not None:
         context["RetryCount"] = retries
     return context
 

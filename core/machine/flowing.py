@@ -68,11 +68,12 @@ def frame_of(
             started_at=state.started_at,
             redrives=state.redrives,
         )
-        context["State"] = state_context(visit.step_id, entered_at, sum(visit.retries))
+        step = state.workflow.steps[visit.step_id]
+        can_retry = isinstance(step, TaskStep | ParallelStep | MapStep)
+        context["State"] = state_context(visit.step_id, entered_at, sum(visit.retries) if can_retry else None)
         walked = {"item": _items(visit)[item], "index": item} if item is not None else _item_of(state, scope)
         if walked:
             context["Map"] = {"Item": {"Index": walked["index"], "Value": walked["item"]}}
-        step = state.workflow.steps[visit.step_id]
         if isinstance(step, TaskStep) and step.awaits == "callback":
             context["Task"] = {"Token": token(run.rules.secret, state.execution_id, visit.path)}
     return Frame(

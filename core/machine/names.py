@@ -21,6 +21,8 @@ STATES: Final = {
 }
 """What the States Language's specification (appendix A) and AWS call errors that are ours."""
 
+_CAUSELESS: Final = frozenset({"States.Timeout", "States.HeartbeatTimeout"})
+
 
 def named(state: State, failure: Failure) -> Failure:
     """The failure, with its error's name in the language of the definition."""
@@ -32,15 +34,18 @@ def named(state: State, failure: Failure) -> Failure:
 def renamed(state: State, step: TaskStep, outcome: Outcome) -> Outcome:
     """The outcome of a call of `step`, with its error's name in the language of the definition.
 
-    Of an answer that is too large the cause is AWS's sentence: it stands in what a catcher gives on.
+    The cause stands in what a catcher gives on, so it is AWS's: none of a timeout, and its sentence of an
+    answer that is too large.
     """
     if state.workflow.language == "native" or outcome.error not in STATES:
         return outcome
-    cause = outcome.cause
+    name, cause = STATES[outcome.error], outcome.cause
+    if name in _CAUSELESS:
+        cause = ""
     if outcome.signal == "output-too-large":
         called = "lambda" if step.lambda_envelope else step.targets[0].function_id
         cause = (
             f"The state/task '{called}' returned a result with a size exceeding the maximum number of bytes "
             "service limit."
         )
-    return replace(outcome, error=STATES[outcome.error], cause=cause)
+    return replace(outcome, error=name, cause=cause)

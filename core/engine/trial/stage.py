@@ -181,7 +181,7 @@ class Stage:
     def _explain(self, why: str, record: Record) -> None:
         """Raise for a trial that has not ended; one that is parked has come as far as it can by itself."""
         where = record.summary.current_step
-        at = f"at step '{where}'" if where else "before its first step"
+        at = f"at step '{where}'" if where else "before anything was recorded"
         if why == "ended":
             raise TrialStopped(why, f"The trial was ended {at}: the process that ran it stops.")
         if why != "waits-for-ever":
