@@ -125,6 +125,9 @@ def _ending(call: Json) -> Text:
     match call.get("status"):
         case "RUNNING":
             return Text("under way", "cyan")
+        case "ACCEPTED":
+            asked = f", asked {call['polls']} times" if call.get("polls") else ""
+            return Text(f"accepted, and answered later{asked}", "cyan")
         case "COMPLETED":
             return Text(f"ok {took}".rstrip(), "green")
         case "INTERRUPTED":
@@ -194,6 +197,13 @@ def _said(kind: str, details: Json) -> str:
             outcome = details.get("outcome") or {}
             proof = _PROOF.get(str(outcome.get("executed")), "")
             return f"{number}{failure(outcome)} after {duration(details.get('durationMs', 0))}, {proof}"
+        case "ATTEMPT_ACCEPTED":
+            return f"{number}accepted after {duration(details.get('durationMs', 0))}, and answered later"
+        case "ATTEMPT_POLLED":
+            why = on_line(str(details.get("why") or "not done yet"))
+            return shorten(f"{number}asked again at {clock(details.get('pollAt'))}  ({why})")
+        case "SIGNAL_RECEIVED":
+            return on_line(str(details.get("name", "")))
         case "ATTEMPT_INTERRUPTED":
             return f"{number}its server ended, {_PROOF['MAYBE']}"
         case "FAILED_OVER":

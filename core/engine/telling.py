@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from core.graph.model import Step, TaskStep
+from core.graph.model import Step, TaskStep, WaitStep
 from core.machine import events as ev
 from core.machine.journal import Envelope
-from core.machine.state import State
+from core.machine.state import State, Visit
 from core.machine.transitions import CANCELLED, COMPLETED, FAILED, PARKED, PENDING, RUNNING, SKIPPED
 
 TASK = str(TaskStep.__struct_config__.tag)
@@ -17,7 +17,9 @@ TASK = str(TaskStep.__struct_config__.tag)
 class AttemptView(msgspec.Struct, kw_only=True, rename="camel"):
     """One call of one target. `executed` and `scope` are None while it is under way.
 
-    `role` is empty for a call of the primary, else one of core.failover.roles.
+    `role` is empty for a call of the primary, else one of core.failover.roles. `accepted_at` is when the
+    function took the call on, to answer it later; since then `polls` counts the questions for its result that
+    found none, and `heartbeat_at` is the last sign of life.
     """
 
     attempt: int
@@ -34,6 +36,9 @@ class AttemptView(msgspec.Struct, kw_only=True, rename="camel"):
     duration_ms: float | None = None
     executed: str | None = None
     scope: str | None = None
+    accepted_at: str | None = None
+    polls: int = 0
+    heartbeat_at: str | None = None
     signal: str | None = None
     error: str | None = None
     cause: str | None = None
@@ -52,7 +57,8 @@ class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     """One visit of a step, or a step that was never reached (`visit` is None).
 
     Of a task, `fallbacks` counts the targets after its first, and `failover_on` is its `failoverOn`; of a
-    WORKFLOW, `child_execution_id` is the child. A step that undoes says which visit, in `undoes`.
+    WORKFLOW, `child_execution_id` is the child. `waits_for` is what a live one waits for from outside:
+    `callback`, `poll` or `signal NAME`. A step that undoes says which visit, in `undoes`.
     """
 
     step_id: str
@@ -71,6 +77,7 @@ class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     fallbacks: int = 0
     failover_on: list[str] = []
     attempts: list[AttemptView] = []
+    waits_for: str | None = None
     child_execution_id: str | None = None
     undoes: str | None = None
 
@@ -97,6 +104,8 @@ def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
     for path, visit in sorted(state.visits.items()):
         if path not in visits and visit.status == PENDING:
             visits[path] = _view(state.step_of(visit), path, PENDING)
+        if path in visits:
+            visits[path].waits_for = _waits_for(state, visit)
     rest = SKIPPED if state.terminal else PENDING
     never = [_view(step, None, rest) for step in steps.values() if step.id not in state.seen]
     return [*visits.values(), *never]
@@ -154,6 +163,16 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
                 error=outcome.error,
                 cause=outcome.cause,
             )
+        case ev.AttemptAccepted():
+            _change(seen, event.attempt, status="ACCEPTED", accepted_at=instant(event.at))
+        case ev.AttemptPolled():
+            for attempt in seen.attempts:
+                if attempt.attempt == event.attempt:
+                    attempt.polls += 1
+        case ev.HeartbeatReceived():
+            _change(seen, event.attempt, heartbeat_at=instant(event.at))
+        case ev.CallbackReceived():
+            _called_back(seen, event, at)
         case ev.AttemptInterrupted():
             _end(seen, event.attempt, at, "INTERRUPTED", executed="MAYBE", signal="interrupted")
         case ev.AttemptAbandoned():
@@ -185,9 +204,31 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
             pass
 
 
+def _called_back(seen: StepView, event: ev.CallbackReceived, at: str) -> None:
+    # It may have been given up before: what was said of it then does not hold any more.
+    scope = None if event.error is None else "function"
+    cause = None if event.error is None else event.cause
+    status = COMPLETED if event.error is None else FAILED
+    facts = {"scope": scope, "error": event.error, "cause": cause}
+    _end(seen, event.attempt, at, status, executed="YES", signal="callback", **facts)
+
+
 def _end(seen: StepView, number: int, at: str, status: str, **facts: Any) -> None:
+    _change(seen, number, status=status, ended_at=at, **facts)
+
+
+def _change(seen: StepView, number: int, **facts: Any) -> None:
     for attempt in seen.attempts:
         if attempt.attempt == number:
-            attempt.status, attempt.ended_at = status, at
             for name, value in facts.items():
                 setattr(attempt, name, value)
+
+
+def _waits_for(state: State, visit: Visit) -> str | None:
+    """What a live visit waits for from outside, in a word or two."""
+    step = state.step_of(visit)
+    if isinstance(step, WaitStep):
+        named = state.listening.get(visit.path)
+        return None if named is None else (f"signal {named}" if named else "callback")
+    accepted = any(one.accepted_at is not None for one in visit.open)
+    return step.awaits if isinstance(step, TaskStep) and accepted else None

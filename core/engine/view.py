@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.engine.definitions import Definitions
+from core.engine.hiding import without_query, without_tokens
 from core.engine.recovery import rebuild
 from core.engine.telling import StepView, instant, steps_of
 from core.graph.model import Json
@@ -25,7 +26,7 @@ SHOWN = 1_000
 TOLD = 20_000
 """How many of the newest events the steps are told from: all of them, but for very long executions."""
 
-_TIMES = {"at", "deadlineAt", "wakeAt", "notAfter"}
+_TIMES = {"at", "deadlineAt", "wakeAt", "notAfter", "pollAt"}
 """Fields of events that are instants: people read them as the other times."""
 
 
@@ -223,6 +224,10 @@ def tell(envelope: Envelope) -> list[HistoryEvent]:
         name = fields.pop("kind")
         for time in _TIMES & fields.keys():
             fields[time] = instant(fields[time])
+        if "location" in fields:
+            fields["location"] = without_query(fields["location"])
+        if "entry" in fields:
+            fields["entry"] = without_tokens(fields["entry"], fields["visit"])
         told.append(
             HistoryEvent(seq=seq, timestamp=at, type=name, step_id=fields.pop("stepId", None), details=fields)
         )

@@ -532,3 +532,55 @@ async def test_all_that_share_a_store_share_its_secret() -> None:
     assert len(one.secret) >= 32
     assert one.secret.hex() not in repr(one)
     assert (await shared_site(world.store, "http://x", b"mine")).secret == b"mine"
+
+
+async def test_people_see_that_a_call_was_accepted_what_it_waits_for_and_how_it_ended() -> None:
+    function = Tokens()
+    world = World(function)
+    mine = await world.submit(one_task(**{"await": "callback"}, heartbeatSeconds=600))
+    await world.run(lambda: released(world, mine))
+    await words(world).call_back(function.token, Word(status="heartbeat"))
+    await world.run(lambda: released_without_messages(world, mine))
+    (step,) = (await world.executions.view(mine)).steps
+    assert step.waits_for == "callback"
+    (attempt,) = step.attempts
+    assert (attempt.status, attempt.accepted_at is not None) == ("ACCEPTED", True)
+    assert attempt.heartbeat_at is not None
+    await words(world).call_back(function.token, Word(status="failure", error="Denied", cause="no"))
+    await world.run(lambda: ended(world, mine))
+    (step,) = (await world.executions.view(mine)).steps
+    (attempt,) = step.attempts
+    assert (step.waits_for, attempt.status, attempt.error) == (None, "FAILED", "Denied")
+
+
+async def test_a_token_in_a_payload_and_the_query_of_a_location_are_not_shown() -> None:
+    function = Tokens()
+    world = World(function)
+    machine = {
+        "StartAt": "Ask",
+        "States": {
+            "Ask": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                "Parameters": {"FunctionName": "ask", "Payload": {"token.$": "$$.Task.Token", "a": [1]}},
+                "End": True,
+            }
+        },
+    }
+    mine = await world.submit(machine)
+    await world.run(lambda: released(world, mine))
+    assert function.calls[0].payload == {"token": function.token, "a": [1]}
+    history = await world.executions.history(mine, 0, 100)
+    assert function.token not in repr(history)
+    assert "[callback token]" in repr(history)
+    await words(world).call_back(function.token, Word(status="success", output={"ok": True}))
+    await world.run(lambda: ended(world, mine))
+    assert await output(world, mine) == {"ok": True}
+    secret = f"{LOCATION}?code=a-key-of-the-platform"
+    polled = World(lambda _: Outcome(executed=Executed.YES, ok=True, accepted=True, location=secret))
+    job = await polled.submit(one_task(**{"await": "poll"}))
+    await polled.run(lambda: ended(polled, job))
+    assert polled.clouds["HTTP"].polled[0][1] == secret
+    shown = repr(await polled.executions.history(job, 0, 100))
+    assert "a-key-of-the-platform" not in shown
+    assert f"{LOCATION}?..." in shown
