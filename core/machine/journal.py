@@ -77,7 +77,9 @@ def encode(envelope: Envelope) -> bytes:
 def _version_of(event: AnyEvent) -> int:
     match event:
         case ev.StepStarted():
-            new = event.entry is not None or event.retry
+            new = event.entry is not None or event.retry or event.undoes is not None
+        case ev.StepParked():
+            new = bool(event.error)
         case ev.StepCompleted():
             new = event.output is not UNSET or event.whole or bool(event.assigned) or event.signal is not None
         case ev.StepFailed():
