@@ -137,6 +137,18 @@ async def test_steps_without_answers_are_named_together() -> None:
     }
 
 
+async def test_time_does_not_go_on_once_an_answer_is_missing() -> None:
+    document = flow(
+        {"id": "fan", "type": "PARALLEL", "branches": ["a", "wait"]},
+        task("a"),
+        {"id": "wait", "type": "WAIT", "seconds": 10, "next": "later"},
+        task("later"),
+    )
+    with pytest.raises(InvalidMocks) as refused:
+        await tried(document)
+    assert [one.pointer for one in refused.value.problems] == ["/mocks/a"]
+
+
 async def test_a_step_that_is_not_reached_needs_no_answer() -> None:
     document = flow({"id": "stop", "type": "FAIL", "error": "E"}, task("never"))
     assert (
