@@ -9,6 +9,7 @@ from sidestep_function import Call
 Work = Callable[[Any, Call], dict[str, Any]]
 
 _LATENCY_SECONDS = 0.005
+_REPORT_SECONDS = 2.0
 _LONGEST_MS = 60_000
 
 
@@ -53,6 +54,25 @@ class Shop:
         if isinstance(line, bool) or not isinstance(line, int):
             raise TypeError("line must be a whole number")
         return {"line": line, "price": line * 7 % 50 + 1, "ranOn": self._provider}
+
+    def ask_approver(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """Ask somebody to approve, who answers later with the `token` of the payload."""
+        return {"asked": _order(payload), "ranOn": self._provider}
+
+    def start_report(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """Start a job that is done `_REPORT_SECONDS` later; its id says when, so that any cloud can tell."""
+        day = payload.get("day") if isinstance(payload, dict) else None
+        return {"jobId": f"{day}@{time.time_ns() // 1_000_000}", "ranOn": self._provider}
+
+    def ask_report(self, payload: Any, _call: Call) -> dict[str, Any]:
+        """Say whether the job `jobId` is done, and what came of it."""
+        job = payload.get("jobId") if isinstance(payload, dict) else None
+        day, _, started = str(job).rpartition("@")
+        if not started.isdecimal():
+            raise ValueError("jobId must be one that start-report gave")
+        if time.time() - int(started) / 1000 < _REPORT_SECONDS:
+            return {"status": "RUNNING", "ranOn": self._provider}
+        return {"status": "SUCCEEDED", "report": {"day": day, "rows": 412}, "ranOn": self._provider}
 
     def slow_func(self, payload: Any, _call: Call) -> dict[str, Any]:
         """Take `delayMs` milliseconds, 60 s at most."""
