@@ -79,6 +79,14 @@ async def test_what_cannot_be_tried_is_told_with_its_place(
     assert code in {None, found[pointer]}
 
 
+async def test_what_never_comes_is_told_as_such(server: Server) -> None:
+    wait = {"id": "w", "type": "WAIT", "signal": "go"}
+    body = {"workflow": {"id": "f", "startAt": "w", "steps": [wait]}, "mocks": {"w": [{"timeout": True}]}}
+    status, told = await asked(server, body)
+    assert (status, told["type"]) == (422, "urn:sidestep:problem:trial-waits-for-ever")
+    assert "'w'" in told["detail"]
+
+
 async def test_trials_side_by_side_do_not_meet(server: Server) -> None:
     answers = await asyncio.gather(
         *(
