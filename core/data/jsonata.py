@@ -144,7 +144,11 @@ def _parsed(expression: str) -> Interpreter:
         raise JsonataFailed(f"An expression has at most {MAX_EXPRESSION} characters.")
     if not expression.strip():
         raise JsonataFailed("The expression is empty.")
-    return Interpreter(expression)
+    try:
+        return Interpreter(expression)
+    except IndexError as early:
+        # The library looks for what follows, past the end.
+        raise JsonataFailed("The expression ends too early: in a comment, an escape or a pattern.") from early
 
 
 def _inner_root(root: Json) -> Any:
@@ -157,8 +161,9 @@ def _sentence(failed: Exception) -> str:
             return str(failed)
         case Failure():
             text = str(failed).strip() or "it failed"
-            code = "" if text.startswith(failed.error) else f" ({failed.error})"
-            return f"{text[: MAX_CAUSE - 20].rstrip('.')}{code}."
+            at = f", at character {failed.location}" if (failed.location or 0) > 0 else ""
+            code = "" if text.startswith(failed.error) else f" ({failed.error}{at})"
+            return f"{text[: MAX_CAUSE - 50].rstrip('.')}{code}."
         case _:
             # The library stumbles where JSONata would say what is wrong; its words would not help.
             return f"The expression cannot be evaluated ({type(failed).__name__})."
