@@ -13,6 +13,7 @@ from api.schemas.bodies import read_json
 from api.schemas.queries import no_query
 from api.schemas.trials import read_trial
 from api.services import process_of
+from core.engine.trial.stage import ENDED
 from core.errors import InvalidDefinition, InvalidMocks, TooManyTrials, TrialStopped
 from core.graph.model import Json, Workflow
 from core.graph.reading import read_workflow
@@ -40,6 +41,8 @@ async def test_workflow(request: Request) -> Response:
     except InvalidMocks as invalid:
         raise invalid_request(tuple(told(problem) for problem in invalid.problems)) from None
     except TrialStopped as stopped:
+        if stopped.code == ENDED:
+            raise _busy("this server is stopping") from None
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"trial-{stopped.code}",
@@ -55,7 +58,7 @@ def _busy(why: str) -> Refusal:
         HTTPStatus.SERVICE_UNAVAILABLE,
         "too-many-trials",
         "Too many trials",
-        f"As many trials run as this server allows: {why}.",
+        f"No trial can be run now: {why}.",
         headers=RETRY_AFTER,
     )
 

@@ -22,7 +22,7 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Ran(NamedTuple):
-    """A case, what came of it, and how that differs from the record. `cause` and `refused` say why."""
+    """A case, what came of it, and how that differs from the record."""
 
     case: Case
     differences: list[Difference]

@@ -39,6 +39,9 @@ _PAGE: Final = 1_000
 _LEASE: Final = FOR_EVER * 10
 """So long that a third of it, the time between two renewals, is for ever."""
 
+ENDED: Final = "ended"
+"""Why a trial stopped that nobody waits for, or whose process stops."""
+
 
 class TrialView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of a trial.
@@ -106,13 +109,13 @@ class Stage:
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
-                loop.call_soon_threadsafe(self._halt, "ended")
+                loop.call_soon_threadsafe(self._halt, ENDED)
 
     async def _play(self, loop: MovedLoop) -> TrialView:
         self._halted = loop.create_future()
         self._loop = loop
         if self._unwanted:
-            self._halt("ended")
+            self._halt(ENDED)
         loop.settled = self._misses
         loop.stuck = lambda: self._halt("waits-for-ever")
         loop.late = lambda: self._halt("too-long")
@@ -182,7 +185,7 @@ class Stage:
         """Raise for a trial that has not ended; one that is parked has come as far as it can by itself."""
         where = record.summary.current_step
         at = f"at step '{where}'" if where else "before anything was recorded"
-        if why == "ended":
+        if why == ENDED:
             raise TrialStopped(why, f"The trial was ended {at}: the process that ran it stops.")
         if why != "waits-for-ever":
             raise TrialStopped(

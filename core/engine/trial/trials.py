@@ -8,8 +8,8 @@ import msgspec
 
 from core.engine.settings import EngineSettings
 from core.engine.trial.mocks import read_mocks
-from core.engine.trial.stage import Script, Stage, TrialView
-from core.errors import TooManyTrials
+from core.engine.trial.stage import ENDED, Script, Stage, TrialView
+from core.errors import TooManyTrials, TrialStopped
 from core.graph.model import Json, Workflow
 from core.ports.clock import Clock
 from core.ports.evaluator import Evaluator
@@ -48,6 +48,7 @@ class Trials:
         self._turns = asyncio.Semaphore(self._settings.at_once)
         self._taken = 0
         self._playing: set[Stage] = set()
+        self._closed = False
         self._threads = ThreadPoolExecutor(self._settings.at_once, thread_name_prefix="sidestep-trial")
 
     async def run(self, workflow: Workflow, input_: Json, mocks: Json) -> TrialView:
@@ -71,12 +72,15 @@ class Trials:
             self._taken -= 1
 
     def close(self) -> None:
-        """End what runs. A second call does nothing."""
+        """End what runs, and run nothing more. A second call does nothing."""
+        self._closed = True
         for stage in self._playing:
             stage.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _play(self, script: Script) -> TrialView:
+        if self._closed:
+            raise TrialStopped(ENDED, "The trial was not begun: the process that runs it stops.")
         home = asyncio.get_running_loop()
         stage = Stage(script, self._make_store, self._engine, self._evaluator, home, self._settings.seconds)
         self._playing.add(stage)

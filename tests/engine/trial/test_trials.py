@@ -239,6 +239,8 @@ async def test_closing_ends_what_runs_and_leaves_no_thread() -> None:
     with pytest.raises(TrialStopped) as stopped:
         await running
     assert stopped.value.code == "ended"
+    with pytest.raises(TrialStopped):
+        await runs.run(read_workflow(machine), {}, None)
     for thread in threading.enumerate():
         if thread.name.startswith("sidestep-trial"):
             await asyncio.to_thread(thread.join, 10)
