@@ -43,9 +43,9 @@ async def test_it_is_answered_in_time_and_others_go_on(name: str) -> None:
             longest = max(longest, time.monotonic() - asked)
             answered += 1
         assert (await hostile).error == QUERY_ERROR
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 5
         assert answered
-        assert longest < 1.5
+        assert longest < 3
 
 
 async def test_what_it_did_wrong_is_told() -> None:
