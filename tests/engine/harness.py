@@ -146,9 +146,10 @@ class World:
         refused: Mapping[str, str] | None = None,
         settings: EngineSettings | None = None,
         failover: FailoverSettings = DEFAULTS,
+        make_store: Callable[[ManualClock], Store] = MemoryStore,
     ) -> None:
         self.clock = ManualClock()
-        self.store: Store = MemoryStore(self.clock)
+        self.store = make_store(self.clock)
         self._opened = False
         self.site = Site(b"a secret of the tests", "http://sidestep.test")
         self.settings = settings or EngineSettings()
