@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Tests that wait (for a lease, a restart) leave room for others, so more run than there are cores.
 JOBS ?= 4
 
-.PHONY: help setup test lint types contracts unit demo serve bench chaos fuzz outages conformance test-compose two-regions lock clean
+.PHONY: help setup test lint types contracts unit demo serve bench chaos fuzz outages conformance test-compose two-regions step-language lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -64,6 +64,9 @@ test-compose: $(READY)  ## docker-compose.yml for real: build, start, break unde
 
 two-regions: $(READY)  ## the first region dies: what is lost, and how long it takes
 	$(BIN)/python -m rehearsals.two_regions
+
+step-language: $(READY)  ## every kind of step on both stores, killed in the middle and compared (40 minutes)
+	$(BIN)/python -m rehearsals.step_language
 
 lock: $(READY)  ## solve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
