@@ -238,7 +238,7 @@ class Driver:
             state = decision.state
             if not decision.wanted:
                 return state, events, tuple(commands), decision.wake_at, decision.queued
-            answers |= await evaluated(self._evaluator, decision.wanted, self.claim.execution_id)
+            answers |= await evaluated(self._evaluator, decision.wanted, state.workflow_id)
             now = self._clock.now_ms()
 
     def _unwrapped(self, facts: Sequence[ev.AnyEvent | Answer | Told]) -> Iterator[ev.AnyEvent | Answer]:

@@ -9,13 +9,16 @@ from core.ports.evaluator import Evaluator
 
 
 async def evaluated(
-    evaluator: Evaluator | None, wanted: Mapping[Asked, Request], execution_id: str
+    evaluator: Evaluator | None, wanted: Mapping[Asked, Request], workflow_id: str
 ) -> dict[Asked, Answer]:
-    """The answers to all that a decision wants, asked for together, in the execution's turn."""
+    """The answers to all that a decision wants, asked for together.
+
+    Workflows take turns, not executions: a hostile one with thousands of executions is still one of many.
+    """
     if evaluator is None:
         return {asked: _nobody(request) for asked, request in wanted.items()}
     answers = await asyncio.gather(
-        *(evaluator.evaluate(request, key=execution_id) for request in wanted.values())
+        *(evaluator.evaluate(request, key=workflow_id) for request in wanted.values())
     )
     return dict(zip(wanted, answers, strict=True))
 
