@@ -74,6 +74,8 @@ async def serve(
     port = settings.port if role.serves else settings.worker_port
     with listening(settings.host, port) if listener is None else contextlib.nullcontext(listener) as taken:
         runtime = runtime or build(settings, role)
+        if role.serves and settings.public_url is None:
+            runtime.callbacks.reached_at(url_of(taken))
         async with _running(runtime):
             app = create_app(settings, runtime, limits, runtime.role, siblings)
             async with _told_of(runtime, siblings):

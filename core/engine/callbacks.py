@@ -78,6 +78,10 @@ class Callbacks(LifeCycle):
         self._secret = secret
         self._known: Site | None = None
 
+    def reached_at(self, public_url: str) -> None:
+        """The address of the API is known now: before anything is sent."""
+        self._public_url, self._known = public_url, None
+
     async def site(self) -> Site:
         """Where callbacks come in, and the secret. Raises StoreUnavailable."""
         if self._known is None:

@@ -1,16 +1,23 @@
 """What the demo's functions do, the same on every cloud. They de-duplicate nothing: the ledger counts."""
 
+import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote, urlsplit
 
-from sidestep_function import Call
+from sidestep_function import Accepted, Call, call_back
+
+log = logging.getLogger("sidestep.localcloud.functions")
 
 Work = Callable[[Any, Call], dict[str, Any]]
 
 _LATENCY_SECONDS = 0.005
 _REPORT_SECONDS = 2.0
 _LONGEST_MS = 60_000
+_MOST_JOBS = 10_000
+_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Shop:
@@ -18,6 +25,7 @@ class Shop:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
+        self._jobs: dict[str, tuple[float, Any]] = {}
 
     def my_func(self, payload: Any, _call: Call) -> dict[str, Any]:
         """Greet, and give the input back."""
@@ -76,11 +84,47 @@ class Shop:
 
     def slow_func(self, payload: Any, _call: Call) -> dict[str, Any]:
         """Take `delayMs` milliseconds, 60 s at most."""
-        delay = payload.get("delayMs", 0) if isinstance(payload, dict) else 0
-        if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= _LONGEST_MS:
-            raise ValueError(f"delayMs must be a number from 0 to {_LONGEST_MS}")
+        delay = _ms(payload, "delayMs", 0)
         time.sleep(delay / 1000)
         return {"sleptMs": delay, "ranOn": self._provider}
+
+    def long_job(self, payload: Any, call: Call) -> Accepted:
+        """Take a job on that is done after `workMs` milliseconds (2,000 unless given, 60 s at most).
+
+        The same key is the same job. `job_status` says how it stands.
+        """
+        job = call.idempotency_key or f"job-{len(self._jobs)}"
+        if job not in self._jobs:
+            if len(self._jobs) >= _MOST_JOBS:
+                raise RuntimeError(f"there are {_MOST_JOBS} jobs already")
+            self._jobs[job] = (time.monotonic() + _ms(payload, "workMs", 2_000) / 1000, payload)
+        return Accepted(f"?job={quote(job, safe='')}")
+
+    def job_status(self, query: Mapping[str, str]) -> Any:
+        """What became of a job."""
+        found = self._jobs.get(query.get("job", ""))
+        if found is None:
+            raise LookupError("there is no such job")
+        done_at, payload = found
+        if time.monotonic() < done_at:
+            return Accepted()
+        return {"report": "all done", "input": payload, "ranOn": self._provider}
+
+    def answer_later(self, payload: Any, call: Call) -> dict[str, Any]:
+        """Take it on, and call back after `afterMs` milliseconds (500 unless given, 60 s at most): with a
+        result, or with the error that `fail` names. It calls servers of this machine only.
+        """
+        url = call.callback_url
+        if url is None:
+            raise ValueError("the step awaits no callback")
+        if urlsplit(url).hostname not in _HERE:
+            raise ValueError("it calls back servers of this machine only")
+        fail = payload.get("fail") if isinstance(payload, dict) else None
+        args = (url, fail, {"answer": "yes", "input": payload, "ranOn": self._provider})
+        timer = threading.Timer(_ms(payload, "afterMs", 500) / 1000, _answer, args)
+        timer.daemon = True
+        timer.start()
+        return {"accepted": True}
 
     def buggy_func(self, _payload: Any, _call: Call) -> dict[str, Any]:
         """Fail by its own fault."""
@@ -99,6 +143,25 @@ class Shop:
     def _step(self, call: Call, **result: Any) -> dict[str, Any]:
         time.sleep(_LATENCY_SECONDS)
         return result | {"ranOn": self._provider, "attempt": call.attempt}
+
+
+def _answer(url: str, fail: Any, output: dict[str, Any]) -> None:
+    said = {"error": str(fail), "cause": "it was asked to fail"} if fail else {"output": output}
+    for pause in (0.2, 1.0, 5.0):
+        try:
+            call_back(url, "failure" if fail else "success", **said)
+        except OSError as problem:
+            log.info("a callback was not taken: %s", type(problem).__name__)
+            time.sleep(pause)
+        else:
+            return
+
+
+def _ms(payload: Any, name: str, default: int) -> float:
+    value = payload.get(name, default) if isinstance(payload, dict) else default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST_MS:
+        raise ValueError(f"{name} must be a number from 0 to {_LONGEST_MS}")
+    return value
 
 
 def _order(payload: Any) -> Any:

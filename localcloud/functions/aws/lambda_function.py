@@ -26,6 +26,7 @@ FUNCTIONS = {
     "start-report": on_lambda(_SHOP.start_report),
     "ask-report": on_lambda(_SHOP.ask_report),
     "slow-func": {"handler": on_lambda(_SHOP.slow_func), "timeoutSeconds": 90},
+    "answer-later": on_lambda(_SHOP.answer_later),
     "buggy-func": on_lambda(_SHOP.buggy_func),
     "plain-buggy-func": plain_buggy,
     "echo-meta": on_lambda(_SHOP.echo_meta),

@@ -22,10 +22,12 @@ def _register(shop: Shop) -> None:
         "start-report": shop.start_report,
         "ask-report": shop.ask_report,
         "slow-func": shop.slow_func,
+        "answer-later": shop.answer_later,
         "buggy-func": shop.buggy_func,
         "echo-meta": shop.echo_meta,
     }.items():
         app.route(route=route, methods=["POST"])(on_azure(work))
+    app.route(route="long-job", methods=["GET", "POST"])(on_azure(shop.long_job, shop.job_status))
 
 
 _register(Shop("AZURE"))

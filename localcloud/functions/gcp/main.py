@@ -22,6 +22,8 @@ start_report = functions_framework.http(on_google(_SHOP.start_report))
 ask_report = functions_framework.http(on_google(_SHOP.ask_report))
 slow_func = functions_framework.http(on_google(_SHOP.slow_func))
 buggy_func = functions_framework.http(on_google(_SHOP.buggy_func))
+long_job = functions_framework.http(on_google(_SHOP.long_job, _SHOP.job_status))
+answer_later = functions_framework.http(on_google(_SHOP.answer_later))
 echo_meta = functions_framework.http(on_google(_SHOP.echo_meta))
 
 

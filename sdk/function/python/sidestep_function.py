@@ -18,6 +18,14 @@ Each adapter does three things:
   caller went elsewhere). Nothing of the function has run then, and the answer says so.
 - It marks the function's own errors, so that they are not taken for an outage of the cloud.
 
+A function that needs longer than one call may last hands its result in later:
+
+- A step with `"await": "callback"` gives the call a `callback_url`. Whatever does the work says there how
+  it went, with `call_back`; it may say `"heartbeat"` in between. The address is a secret.
+- A step with `"await": "poll"` asks for it. Return `Accepted(location)` from the function, and give the
+  adapter a `status` that answers at that address: with `Accepted` again, or with the result.
+  `Accepted("?job=7")` is an address of the function's own. Lambda's answers have no address.
+
 The not-after instant is compared with this machine's wall clock; callers add their documented skew.
 """
 
@@ -26,15 +34,19 @@ from __future__ import annotations
 import inspect
 import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["Call", "NotStarted", "on_azure", "on_google", "on_lambda"]
+__all__ = ["Accepted", "Call", "NotStarted", "call_back", "on_azure", "on_google", "on_lambda"]
 
 _JSON = "application/json"
 _MARK = "Sidestep-Error"
 _MAX_MESSAGE = 8_192
+_OVER = 409
 
 
 class NotStarted(Exception):
@@ -56,13 +68,20 @@ _BadPayload.__name__ = "Sidestep.BadPayload"
 class Call:
     """What came beside the payload. Each field is None where the caller did not send it.
 
-    `not_after` is in epoch milliseconds. `attempt` counts the calls of one step.
+    `not_after` is in epoch milliseconds. `attempt` counts the calls of one step. Whoever has the
+    `callback_url`, or the `callback_token` that is in it, can say how the step ended.
     """
 
     idempotency_key: str | None = None
     attempt: int | None = None
     not_after: int | None = None
     traceparent: str | None = None
+    callback_token: str | None = None
+    callback_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Without what is secret."""
+        return f"Call({self.idempotency_key!r}, attempt={self.attempt!r})"
 
     def remaining_seconds(self) -> float | None:
         """Seconds until the not-after instant, 0 when it is over; None without one."""
@@ -71,8 +90,55 @@ class Call:
         return max(0.0, self.not_after / 1000 - time.time())
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """It is taken on, and not done yet: its result is at `location` later, an address as of RFC 9110's header
+    of that name. `retry_after` says in how many seconds to ask (whole ones).
+    """
+
+    location: str | None = None
+    retry_after: int | None = None
+
+
 Function = Callable[[Any, Call], Any]
 AsyncFunction = Callable[[Any, Call], Awaitable[Any]]
+Status = Callable[[Mapping[str, str]], Any]
+"""Answers a question for a result, from the query of its address: the result, or `Accepted`."""
+
+
+def call_back(
+    url: str,
+    status: str,
+    *,
+    output: Any = None,
+    error: str = "",
+    cause: str = "",
+    key: str | None = None,
+    timeout: float = 10.0,
+) -> bool:
+    """Say at a call's `callback_url` how it went: "success" with an `output`, "failure" with an `error` and a
+    `cause`, or "heartbeat". With a `key` it may be said again and changes nothing a second time.
+
+    False where nobody waits for that any more (409). Raises OSError where it was not taken: say it again.
+    """
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ValueError("a callback_url begins with http:// or https://")
+    body: dict[str, Any] = {"status": status}
+    if status == "success":
+        body["output"] = output
+    elif status == "failure":
+        body |= {"error": error, "cause": cause}
+    headers = {"Content-Type": _JSON, **({"Idempotency-Key": key} if key is not None else {})}
+    data = json.dumps(body, allow_nan=False).encode()
+    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310 - checked above
+            return True
+    except urllib.error.HTTPError as refused:
+        with refused:
+            if refused.code == _OVER:
+                return False
+        raise
 
 
 def on_lambda(function: Function) -> Callable[[Any, Any], Any]:
@@ -86,28 +152,41 @@ def on_lambda(function: Function) -> Callable[[Any, Any], Any]:
     return handler
 
 
-def on_google(function: Function) -> Callable[[Any], tuple[str, int, dict[str, str]]]:
-    """Make a function for `@functions_framework.http` (a Flask request in, a Flask answer out)."""
+def on_google(
+    function: Function, status: Status | None = None
+) -> Callable[[Any], tuple[str, int, dict[str, str]]]:
+    """Make a function for `@functions_framework.http` (a Flask request in, a Flask answer out). A GET is
+    answered by `status`, where there is one.
+    """
 
     def handler(request: Any) -> tuple[str, int, dict[str, str]]:
-        status, headers, body = _answer(function, request.headers, request.get_data())
-        return body, status, headers
+        if status is not None and request.method == "GET":
+            code, headers, body = _told(status, request.query_string.decode())
+            return body, code, headers
+        code, headers, body = _answer(function, request.headers, request.get_data())
+        return body, code, headers
 
     _name_like(function, handler)
     return handler
 
 
-def on_azure(function: Function | AsyncFunction) -> Callable[..., Any]:
-    """Make the function of an `azure.functions` HTTP trigger whose request argument is named `req`."""
+def on_azure(function: Function | AsyncFunction, status: Status | None = None) -> Callable[..., Any]:
+    """Make the function of an `azure.functions` HTTP trigger whose request argument is named `req`. A GET is
+    answered by `status`, where there is one; its route needs the method then.
+    """
     if inspect.iscoroutinefunction(function):
 
         async def awaiting(req: Any) -> Any:
+            if status is not None and req.method == "GET":
+                return _azure(*_told(status, urlsplit(req.url).query))
             return _azure(*await _answer_async(function, req.headers, req.get_body()))
 
         _name_like(function, awaiting)
         return awaiting
 
     def handler(req: Any) -> Any:
+        if status is not None and req.method == "GET":
+            return _azure(*_told(status, urlsplit(req.url).query))
         return _azure(*_answer(function, req.headers, req.get_body()))
 
     _name_like(function, handler)
@@ -139,7 +218,21 @@ def _payload(body: bytes) -> Any:
         raise _BadPayload(f"the body is not JSON: {error}") from None
 
 
+def _told(status: Status, query: str) -> tuple[int, dict[str, str], str]:
+    try:
+        return _result(status(dict(parse_qsl(query, keep_blank_values=True))))
+    except Exception as error:  # noqa: BLE001 - every error of the function is marked as its own
+        return _error(error)
+
+
 def _result(value: Any) -> tuple[int, dict[str, str], str]:
+    if isinstance(value, Accepted):
+        headers = {"Content-Type": _JSON}
+        if value.location is not None:
+            headers["Location"] = value.location
+        if value.retry_after is not None:
+            headers["Retry-After"] = str(value.retry_after)
+        return 202, headers, "{}"
     return 200, {"Content-Type": _JSON}, json.dumps(value, allow_nan=False)
 
 
@@ -180,6 +273,8 @@ def _call(values: Mapping[str, Any]) -> Call:
         attempt=int(attempt) if _is_whole(attempt) else None,
         not_after=None if not_after is None else int(not_after),
         traceparent=lower.get("traceparent"),
+        callback_token=lower.get("sidestep-callback-token"),
+        callback_url=lower.get("sidestep-callback-url"),
     )
 
 
