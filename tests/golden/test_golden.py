@@ -4,6 +4,7 @@ Files are added for a new version or a new event and never written anew.
 """
 
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,32 @@ from core.machine.journal import SCHEMA_VERSION, decode, encode
 from core.machine.state import blank
 
 KINDS = {str(event.__struct_config__.tag) for event in get_args(AnyEvent)}
+SINCE_2 = {
+    "PAUSE_REQUESTED",
+    "WORKFLOW_RESUMED",
+    "WORKFLOW_REDRIVEN",
+    "STEP_RESOLVED",
+    "REQUEST_IGNORED",
+}
+SINCE_3 = {
+    "ATTEMPT_ACCEPTED",
+    "ATTEMPT_POLLED",
+    "HEARTBEAT_RECEIVED",
+    "CALLBACK_RECEIVED",
+    "SIGNAL_RECEIVED",
+    "ITEM_STARTED",
+    "CHILD_STARTED",
+    "CHILD_ENDED",
+    "MESSAGES_SENT",
+    "COMPENSATION_STARTED",
+}
+FIELDS_SINCE_3 = {
+    "STEP_STARTED": {"entry", "retry", "undoes"},
+    "STEP_PARKED": {"error"},
+    "STEP_COMPLETED": {"output", "whole", "assigned", "signal"},
+    "STEP_FAILED": {"output", "assigned"},
+    "WORKFLOW_CREATED": {"parent"},
+}
 FILES = sorted(Path(__file__).parent.glob("v*/*.json"))
 
 
@@ -70,21 +97,39 @@ def test_a_journal_of_a_newer_version_is_left_alone(kind_of_event: str) -> None:
 def test_a_batch_bears_the_lowest_version_whose_readers_know_all_its_events() -> None:
     batches = [batch for path in FILES for batch in read(path)["batches"]]
     old = {one["kind"] for batch in batches if batch["v"] == 1 for one in batch["events"]}
-    new = KINDS - old
-    assert new == {
-        "PAUSE_REQUESTED",
-        "WORKFLOW_RESUMED",
-        "WORKFLOW_REDRIVEN",
-        "STEP_RESOLVED",
-        "REQUEST_IGNORED",
-    }
+    assert KINDS - old == SINCE_2 | SINCE_3
     for batch in batches:
-        assert batch["v"] == (2 if {one["kind"] for one in batch["events"]} & new else 1)
+        kinds = {one["kind"] for one in batch["events"]}
+        if kinds & SINCE_3 or any(_evaluated(one) for one in batch["events"]):
+            assert batch["v"] == 3
+        else:
+            assert batch["v"] == (2 if kinds & SINCE_2 else 1)
+
+
+def test_the_golden_journals_hold_every_field_of_the_step_language_in_both_languages() -> None:
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in FILES:
+        if path.parent.name == "v3":
+            for batch in read(path)["batches"]:
+                for event in batch["events"]:
+                    found[event["kind"]] |= event.keys()
+    assert found["STEP_STARTED"] >= {"entry", "retry", "undoes", "wakeAt"}
+    assert found["STEP_COMPLETED"] >= {"output", "whole", "assigned", "signal"}
+    assert found["STEP_FAILED"] >= {"output", "assigned", "next"}
+    assert found["WORKFLOW_CREATED"] >= {"parent", "parentVisit", "depth"}
+    assert found["ITEM_STARTED"] >= {"index", "input"}
+    written = [read(path)["definition"] for path in FILES if path.parent.name == "v3"]
+    assert {"States" in one for one in written} == {True, False}
 
 
 def test_a_damaged_journal_says_so() -> None:
     with pytest.raises(JournalUnreadable, match="damaged"):
         decode(b'{"v": 1, "seq"')
+
+
+def _evaluated(event: dict[str, Any]) -> bool:
+    """Whether it has what readers of version 2 would drop."""
+    return bool(FIELDS_SINCE_3.get(event["kind"], set()) & event.keys())
 
 
 def _events(batch: dict[str, Any]) -> tuple[AnyEvent, ...]:
