@@ -34,6 +34,7 @@ _OPEN: Final = ("PENDING", "RUNNING")
 _ACCEPTED: Final = 202
 _NO_MORE: Final = (409, 410)
 _VOLATILE: Final = frozenset({"attempt", "ranOn", "jobId", "reservationId", "token"})
+_RAN: Final = ("ATTEMPT_SUCCEEDED", "ATTEMPT_ACCEPTED")
 _CUT: Final = ("ATTEMPT_INTERRUPTED", "ATTEMPT_FAILED", "ATTEMPT_ABANDONED")
 
 
@@ -264,12 +265,15 @@ def audit(machine: Machine, run: Run, ledger: Mapping[str, Sequence[Mapping[str,
     started: dict[str, list[Event]] = defaultdict(list)
     cut: Counter[str] = Counter()
     keys: dict[tuple[str, str, int], str] = {}
+    proved: set[str] = set()
     for name, history in run.histories.items():
         for event in history:
             details = event.get("details", {})
             if event["type"] == "ATTEMPT_STARTED":
                 started[details["key"]].append(event)
                 keys[name, details["visit"], details["attempt"]] = details["key"]
+            elif event["type"] in _RAN:
+                proved.add(keys[name, details["visit"], details["attempt"]])
             elif event["type"] in _CUT:
                 cut[keys[name, details["visit"], details["attempt"]]] += 1
     found = []
@@ -283,7 +287,7 @@ def audit(machine: Machine, run: Run, ledger: Mapping[str, Sequence[Mapping[str,
             found.append(f"{key} ran {ran} times, and must not")
         elif ran > len(started[key]) or ran - 1 > cut[key]:
             found.append(f"{key} ran {ran} times, and the journal does not say why")
-    found += [f"{key} never ran" for key in started.keys() - ledger.keys() if not cut[key]]
+    found += [f"{key} succeeded and never ran" for key in sorted(proved - ledger.keys())]
     return found
 
 
