@@ -157,9 +157,11 @@ class Executions(LifeCycle):
         ends = self._clock.monotonic() + seconds
         with _Rings(self._store, execution_id) as rings:
             while True:
+                # In this order: a message that is taken up between the two has changed the status by then.
+                mail = await self._store.inbox(execution_id)
                 status = (await self._store.get(execution_id)).summary.status
                 left = ends - self._clock.monotonic()
-                if left <= 0 or (status in RESTING and not await self._store.inbox(execution_id)):
+                if left <= 0 or (status in RESTING and not mail):
                     return status
                 await rings.next(min(left, POLL_SECONDS))
 
@@ -171,9 +173,9 @@ class Executions(LifeCycle):
         """
         with _Rings(self._store, execution_id) as rings:
             while True:
-                ended = (await self._store.get(execution_id)).summary.status in TERMINAL
-                # A redrive that waits to be taken up is not the end.
-                ended = ended and not await self._store.inbox(execution_id)
+                # A redrive that waits to be taken up is not the end, nor one that is taken up meanwhile.
+                mail = await self._store.inbox(execution_id)
+                ended = (await self._store.get(execution_id)).summary.status in TERMINAL and not mail
                 told = await self.history(execution_id, after, PAGE)
                 for event in told:
                     after = event.seq
