@@ -34,7 +34,19 @@ PAGES = sorted(
 CLOUDS = (ROOT / "docs/how-to/real-clouds.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text("utf-8")
 
-UNSET = frozenset({"allowed_hosts", "expressions", "failover", "payloads", "providers", "redis", "retention"})
+UNSET = frozenset(
+    {
+        "allowed_hosts",
+        "callback_secret",
+        "expressions",
+        "failover",
+        "payloads",
+        "providers",
+        "public_url",
+        "redis",
+        "retention",
+    }
+)
 """Settings that have no value, or are tables."""
 
 
