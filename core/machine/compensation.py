@@ -82,6 +82,8 @@ def compensation_started(state: State, event: ev.CompensationStarted) -> State:
         runaway=None,
         root_ended=False,
         doubtful=Map(),
+        # The flow may have used up what there was.
+        retried=Map(),
     )
 
 

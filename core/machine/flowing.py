@@ -99,6 +99,9 @@ def _item_of(state: State, scope: Scope) -> dict[str, Json]:
         if isinstance(state.workflow.steps[opener.step_id], MapStep):
             return {"item": _items(opener)[here.index], "index": here.index}
         here = state.scopes[opener.scope]
+    if here.undoes is not None and isinstance(here.data, dict) and "item" in here.data:
+        # That of the visit which is undone.
+        return {"item": here.data["item"], "index": here.data.get("index")}
     return {}
 
 

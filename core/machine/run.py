@@ -126,9 +126,11 @@ class Run:
     def too_large(self, what: str, value: object) -> Failure | None:
         """The failure of a step whose input or output is too large.
 
-        It is measured only where the outputs of the whole execution together could be.
+        It is measured only where the outputs of the whole execution together could be. What undoes sees the
+        context and the output that is undone: only the execution's budget bounds it, so that nothing stays
+        done for its size.
         """
-        limit = self.rules.data_limit
+        limit = self.rules.data_limit if self.state.ending is None else self.rules.data_budget
         if self.state.data_bytes <= limit:
             return None
         size = len(msgspec.json.encode(value))

@@ -144,6 +144,26 @@ def test_an_attempt_after_an_opening_says_so_and_each_thing_is_said_once() -> No
     assert "                     -> #3 GCP charge  ok 0.04 s; passed over GCP charge: no room" in lines
 
 
+def test_parents_children_and_what_is_undone_are_told() -> None:
+    undoing = {
+        "because": {"status": "FAILED", "error": "OutOfStock", "cause": "no"},
+        "undone": 2,
+        "givenUp": 1,
+        "left": 3,
+    }
+    view = {
+        **VIEW,
+        "parent": {"executionId": "01parent-0", "visit": "each/0/order"},
+        "compensating": undoing,
+        "steps": [{**STEP, "childExecutionId": "01child-0", "undoes": "fan/0/charge"}],
+    }
+    lines = [line.plain.strip() for line in account(view, width=None)]
+    assert "child of 01parent-0, step each/0/order" in lines
+    assert "undone because of OutOfStock: 2 steps, 3 to go, 1 given up" in lines
+    assert "child 01child-0" in lines
+    assert "undoes fan/0/charge" in lines
+
+
 def test_a_target_that_was_passed_over_is_told_by_its_breaker() -> None:
     why = "breaker AWS eu-west-1 open since 12:00:01 (7 of 9 overdue)"
     first = {**SIDESTEPPED, "attempt": 1, "reasons": [f"passed over AWS eu-west-1 charge: {why}"]}

@@ -5,8 +5,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from core.data.flow import Flow, Template
 from core.engine.inbox import heard
-from core.graph.model import Catcher, FailStep, MapStep, ParallelStep, PassStep, Step, TaskStep, WaitStep
+from core.graph.model import (
+    Catcher,
+    FailStep,
+    MapStep,
+    ParallelStep,
+    PassStep,
+    RetryPolicy,
+    Step,
+    TaskStep,
+    WaitStep,
+)
 from core.machine import events as ev
 from core.machine import snapshot
 from core.machine.evolve import evolve, fold
@@ -376,6 +387,50 @@ def test_a_budget_of_data_that_is_used_up_does_not_keep_the_rest_from_being_undo
     assert undone(machine) == ["a"]
     machine.answer({})
     assert machine.state.status == "FAILED"
+
+
+def test_what_undoes_has_a_retry_budget_of_its_own() -> None:
+    steps = saga("a", last=FailStep(id="end"), retries=(RetryPolicy(max_attempts=1, jitter="none"),))
+    retried = replace(steps[0], retries=(RetryPolicy(max_attempts=1, jitter="none"),))
+    machine = Machine(retried, *steps[1:])
+    machine.state = replace(machine.state, workflow=replace(machine.state.workflow, retry_budget=1))
+    machine.answer(RAISED)
+    machine.sleep_until_wake()
+    machine.answer({})
+    machine.answer(RAISED)
+    assert machine.state.status == "RUNNING"
+    machine.sleep_until_wake()
+    machine.answer({})
+    assert machine.state.status == "FAILED"
+
+
+def test_what_undoes_may_see_more_than_one_step_may_have() -> None:
+    machine = Machine(*saga("a"), input_={"text": "x" * 200_000})
+    machine.tell(
+        ev.AttemptSucceeded(visit="a", step_id="a", attempt=1, output={"more": "y" * 200_000}, size=300_000)
+    )
+    machine.decide()
+    assert undone(machine) == ["a"]
+    assert machine.state.status == "RUNNING"
+    assert len(machine.last().payload["compensating"]["output"]["more"]) == 200_000
+
+
+def test_a_template_of_what_undoes_sees_the_item() -> None:
+    walk = MapStep(id="all", first="book", items="trips", next="end")
+    given = Flow(language="native", arguments=Template("{% $item %}"))
+    machine = Machine(
+        walk,
+        task("book", compensate="undo"),
+        FailStep(id="end"),
+        task("undo", flow=given),
+        input_={"trips": ["rome"]},
+    )
+    booked = machine.state.visits["all/0/book"].open[0]
+    machine.tell(
+        ev.AttemptSucceeded(visit="all/0/book", step_id="book", attempt=booked.number, output={"n": 1})
+    )
+    machine.decide()
+    assert machine.last().payload == "rome"
 
 
 def test_a_snapshot_in_the_middle_is_the_state_that_was_folded() -> None:
