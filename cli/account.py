@@ -177,7 +177,10 @@ def _remarks(visit: Mapping[str, Any]) -> list[Text]:
     if visit.get("status") == "PARKED":
         why = telling.shorten(on_line(str(visit.get("parkedBecause"))), 300)
         remarks.append(Text(f"needs a person: {why}", "magenta"))
-    if visit.get("status") == "RUNNING" and visit.get("wakeAt"):
+    if visit.get("status") == "RUNNING" and visit.get("waitsFor"):
+        until = f" until {telling.clock(visit['wakeAt'])} UTC" if visit.get("wakeAt") else ""
+        remarks.append(Text(f"waits for a {on_line(str(visit['waitsFor']))}{until}", "cyan"))
+    elif visit.get("status") == "RUNNING" and visit.get("wakeAt"):
         remarks.append(Text(f"goes on at {telling.clock(visit['wakeAt'])} UTC", "cyan"))
     return remarks
 

@@ -24,6 +24,7 @@ def test_a_signal_is_sent_once_under_a_key_and_its_payload_may_be_a_file(
     execution_id, wait = waiting(sidestep, signal="approval")
     assert (wait["kind"], wait["name"]) == ("signal", "approval")
     assert "ask: signal approval since" in sidestep("waits", execution_id).out
+    assert "waits for a signal approval" in sidestep("show", execution_id).out
     payload = tmp_path / "payload.json"
     payload.write_text(json.dumps({"approved": True}))
     sent = ("signal", execution_id, "approval", "--payload", f"@{payload}", "--key", "k")
