@@ -1,6 +1,7 @@
 """kill -9 of a real server among parents, children and what undoes both: each is done, and undone, once."""
 
 import asyncio
+import signal
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from localcloud.app import LocalCloud
 from localcloud.client import connect
 from localcloud.settings import LocalCloudSettings
+from tests.e2e.roles import Program, create, ready, running
 from tests.e2e.test_kill import free_port, server, statuses
+from tests.redis_servers import start_node
 
 PARENTS = 40
 
@@ -64,6 +67,47 @@ async def test_every_child_is_made_once_and_all_that_was_done_is_undone_once(tmp
             views = [(await client.get(f"/executions/{one}")).json() for one in sorted(parents)]
         async with connect(clouds.control_url) as control:
             ledger = await control.ledger()
+    audit(views, ledger)
+
+
+@pytest.mark.timeout(180)
+async def test_parents_and_children_on_different_workers_survive_the_death_of_one(tmp_path: Path) -> None:
+    port = free_port()
+    async with LocalCloud(LocalCloudSettings(port=0)) as clouds:
+        with start_node() as redis:
+            variables = {
+                **clouds.environment(),
+                "SIDESTEP_STORE": redis.url,
+                "SIDESTEP_LEASE_SECONDS": "2",
+            }
+            one, two = (Program(name, "worker", folder=tmp_path, variables=variables) for name in "ab")
+            api = Program(
+                "api", "serve", "--no-worker", "--port", str(port), folder=tmp_path, variables=variables
+            )
+            async with (
+                running(one, two, api),
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+            ):
+                await ready(client)
+                (await client.put("/workflows/order", json=CHILD)).raise_for_status()
+                asked = {"workflow": TRIP, "input": {"delayMs": 100}}
+                parents = await asyncio.gather(
+                    *(create(client, asked, f"trip-{number}") for number in range(PARENTS))
+                )
+                async with asyncio.timeout(60):
+                    while (await statuses(client))["FAILED"] < PARENTS // 8:
+                        await asyncio.sleep(0.01)
+                await one.end(signal.SIGKILL)
+                async with asyncio.timeout(90):
+                    while (found := await statuses(client)) != {"FAILED": PARENTS, "COMPLETED": PARENTS}:
+                        assert sum(found.values()) <= 2 * PARENTS, "a child was made twice"
+                        await asyncio.sleep(0.05)
+                views = [(await client.get(f"/executions/{one}")).json() for one in sorted(parents)]
+        async with connect(clouds.control_url) as control:
+            ledger = await control.ledger()
+    for view in views:
+        [child] = {step["childExecutionId"] for step in view["steps"]} - {None}
+        assert child.rpartition("-")[2] == view["executionId"].rpartition("-")[2], "not in its parent's shard"
     audit(views, ledger)
 
 
