@@ -9,7 +9,6 @@ from api.schemas import words as docs
 from api.schemas.headers import idempotency_key
 from api.schemas.queries import no_query
 from api.services import runtime_of
-from core.machine.answerable import CALLBACK
 
 router = APIRouter(tags=["executions"])
 
@@ -20,9 +19,7 @@ async def call_back(request: Request, token: str) -> Response:
     no_query(request)
     key = idempotency_key(request)
     word = await docs.read_word(request)
-    taken = await runtime_of(request).callbacks.call_back(
-        token, word, message_id=None if key is None else f"{CALLBACK}:{key}"
-    )
+    taken = await runtime_of(request).callbacks.call_back(token, word, key=key)
     body = {
         "executionId": taken.execution_id,
         "visit": taken.visit,

@@ -9,7 +9,6 @@ from api.schemas import words as docs
 from api.schemas.headers import idempotency_key
 from api.schemas.queries import no_query
 from api.services import runtime_of
-from core.machine.answerable import SIGNAL
 
 router = APIRouter(tags=["executions"])
 
@@ -22,7 +21,7 @@ async def show_waits(request: Request, execution_id: str) -> Response:
     return answer({"executionId": execution_id, "waits": waits})
 
 
-@router.post("/executions/{execution_id}/signals/{name}", status_code=202, **docs.SIGNAL)
+@router.post("/executions/{execution_id}/signals/{name:path}", status_code=202, **docs.SIGNAL)
 async def send_signal(request: Request, execution_id: str, name: str) -> Response:
     """Send a signal, with any JSON: the first WAIT for it takes it, now or later."""
     no_query(request)
@@ -32,7 +31,7 @@ async def send_signal(request: Request, execution_id: str, name: str) -> Respons
         execution_id,
         docs.signal_name(name),
         payload,
-        message_id=None if key is None else f"{SIGNAL}:{key}",
+        key=key,
     )
     body = {
         "executionId": taken.execution_id,

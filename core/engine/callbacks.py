@@ -95,22 +95,23 @@ class Callbacks(LifeCycle):
         payload: Json = None,
         *,
         actor: str = "",
-        message_id: str | None = None,
+        key: str | None = None,
     ) -> Taken:
         """Send the signal `name` with `payload` (JSON): the first WAIT for it takes it, now or later.
 
-        Raises ExecutionNotFound, and ExecutionEnded where the status is terminal.
+        Under a `key` the same signal is taken once. Raises ExecutionNotFound, and ExecutionEnded where the
+        status is terminal.
         """
         body: dict[str, Any] = {"name": name, "payload": payload}
+        message_id = None if key is None else f"{SIGNAL}:{name}:{key}"
         return await self._say(execution_id, SIGNAL, body, actor, message_id)
 
-    async def call_back(
-        self, token: str, said: Word, *, actor: str = "", message_id: str | None = None
-    ) -> Taken:
+    async def call_back(self, token: str, said: Word, *, actor: str = "", key: str | None = None) -> Taken:
         """Say how the visit of `token` ended, or that whoever works on it lives.
 
-        Raises CallbackNotFound for a token that was not made here or of an execution that is gone,
-        ExecutionEnded and NotPossible where the visit takes no such word any more.
+        Under a `key` the same is taken once for this visit, but for a heartbeat, of which each counts. Raises
+        CallbackNotFound for a token that was not made here or of an execution that is gone, and ExecutionEnded
+        or NotPossible where the visit takes no such word any more.
         """
         site = await self.site()
         named = verified(site.secret, token)
@@ -121,6 +122,9 @@ class Callbacks(LifeCycle):
             state = await self._state(execution_id)
         except ExecutionNotFound:
             raise CallbackNotFound("the execution of this token is gone") from None
+        # Whoever says all under one key must not have its later signs of life taken for the first.
+        keyed = key is not None and said.status != "heartbeat"
+        message_id = f"{CALLBACK}:{visit}:{said.status}:{key}" if keyed else None
         why = callback_visit(state, visit, said.status)
         if isinstance(why, str):
             if message_id is not None and await self._taken(execution_id, message_id):

@@ -45,9 +45,11 @@ async def test_a_signal_ends_a_wait_and_the_same_key_again_changes_nothing(serve
     assert answers[0].json() == {
         "executionId": execution_id,
         "signal": "go",
-        "messageId": "signal:k",
+        "messageId": "signal:go:k",
         "fresh": True,
     }
+    other = await server.client.post(f"/executions/{execution_id}/signals/a/b c", json=1, headers=key)
+    assert (other.status_code in {202, 409}, other.json().get("signal", "a/b c")) == (True, "a/b c")
     assert (await server.ended(execution_id))["output"] == {"by": "ada"}
     assert (await server.client.post(path, json={})).status_code == 409
     assert (await server.client.get(f"/executions/{execution_id}/waits")).json()["waits"] == []
@@ -70,7 +72,9 @@ async def test_a_function_is_given_a_token_and_its_callback_is_the_steps_result(
     (wait,) = await waits_of(server, execution_id)
     assert wait["kind"] == "callback"
     path = path_of(wait["callbackUrl"])
-    assert (await server.client.post(path, json={"status": "heartbeat"})).status_code == 202
+    for _ in range(2):
+        beat = await server.client.post(path, json={"status": "heartbeat"}, headers={"idempotency-key": "k"})
+        assert (beat.status_code, beat.json()["fresh"]) == (202, True)
     said = {"status": "success", "output": {"approved": True}}
     answers = await asyncio.gather(*(server.client.post(path, json=said) for _ in range(2)))
     assert {answer.status_code for answer in answers} <= {202, 409}
@@ -120,7 +124,9 @@ async def test_the_document_of_the_api_tells_of_these_calls(light: Server) -> No
 
 
 def test_the_secret_of_callbacks_is_never_shown() -> None:
-    settings = Settings(callback_secret=SecretStr("0123456789abcdef-secret"), public_url="https://sidestep.test/base")
+    settings = Settings(
+        callback_secret=SecretStr("0123456789abcdef-secret"), public_url="https://sidestep.test/base"
+    )
     assert "0123456789abcdef" not in repr(settings)
     assert settings.signing_secret() == b"0123456789abcdef-secret"
     assert settings.public_names() == ("sidestep.test",)

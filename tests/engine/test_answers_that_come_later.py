@@ -218,10 +218,10 @@ async def test_the_same_callback_again_changes_nothing_even_after_the_end() -> N
     mine = await world.submit(one_task(**{"await": "callback"}))
     await world.run(lambda: released(world, mine))
     said = Word(status="success", output={})
-    taken = [await words(world).call_back(function.token, said, message_id="m1") for _ in range(2)]
+    taken = [await words(world).call_back(function.token, said, key="m1") for _ in range(2)]
     assert [one.fresh for one in taken] == [True, False]
     await world.run(lambda: ended(world, mine))
-    assert not (await words(world).call_back(function.token, said, message_id="m1")).fresh
+    assert not (await words(world).call_back(function.token, said, key="m1")).fresh
 
 
 async def test_a_forged_or_foreign_token_is_not_found() -> None:
@@ -398,9 +398,9 @@ async def test_a_signal_gives_a_wait_its_output_and_one_that_came_before_is_kept
     world = World()
     early = await world.submit(one_wait(signal="go"))
     callbacks = words(world)
-    taken = await callbacks.signal(early, "go", {"n": 1}, message_id="s1")
+    taken = await callbacks.signal(early, "go", {"n": 1}, key="s1")
     assert taken.fresh
-    assert not (await callbacks.signal(early, "go", {"n": 1}, message_id="s1")).fresh
+    assert not (await callbacks.signal(early, "go", {"n": 1}, key="s1")).fresh
     await world.run(lambda: ended(world, early))
     assert await output(world, early) == {"n": 1}
     late = await world.submit(one_wait(signal="go"))
