@@ -109,9 +109,9 @@ class Callbacks(LifeCycle):
     async def call_back(self, token: str, said: Word, *, actor: str = "", key: str | None = None) -> Taken:
         """Say how the visit of `token` ended, or that whoever works on it lives.
 
-        Under a `key` the same is taken once for this visit, but for a heartbeat, of which each counts. Raises
-        CallbackNotFound for a token that was not made here or of an execution that is gone, and ExecutionEnded
-        or NotPossible where the visit takes no such word any more.
+        Under a `key` the same is taken once for this visit, but for a heartbeat, of which each counts.
+        Raises CallbackNotFound for a token that was not made here or of an execution that is gone, and
+        ExecutionEnded or NotPossible where the visit takes no such word any more.
         """
         site = await self.site()
         named = verified(site.secret, token)
