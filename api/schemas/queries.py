@@ -59,7 +59,8 @@ class Query:
         value = self._one(name)
         if value is None:
             return default
-        if value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS and low <= int(value) <= high:
+        digits = value.removeprefix("-") if low < 0 else value
+        if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS and low <= int(value) <= high:
             return int(value)
         self._wrong(
             name,
