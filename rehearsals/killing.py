@@ -28,6 +28,7 @@ Point = float | Literal["word"]
 _PAGE: Final = 500
 _RESULTS: Final = 1_000
 _PAUSE: Final = 0.005
+_PACE_MS: Final = 80
 _LOOK: Final = 0.05
 _READY_SECONDS: Final = 60.0
 _OPEN: Final = ("PENDING", "RUNNING")
@@ -91,6 +92,12 @@ class Run:
         """How long the execution's own history is."""
         return len(self.histories[self.execution_id])
 
+    @property
+    def alive(self) -> int:
+        """How many events its own history had before the last commit: then it had not ended."""
+        history = self.histories[self.execution_id]
+        return sum(event["timestamp"] < history[-1]["timestamp"] for event in history)
+
 
 class Killer:
     """Runs machines on a server, with kills in the middle or without."""
@@ -103,7 +110,7 @@ class Killer:
 
     async def run(self, machine: Machine, points: Sequence[Point] = (), calm: Run | None = None) -> Run:
         """Create it, kill the server at each of the points, and see it end. Raises TimeoutError."""
-        rules = [{"kind": "slow", "delay_ms": 60}] if machine.paced else []
+        rules = [{"kind": "slow", "delay_ms": _PACE_MS}] if machine.paced else []
         await self._control.replace_outages(dict.fromkeys(("AWS", "GCP", "AZURE"), rules))
         for name, document in machine.children.items():
             async with self._http.put(f"{self._server.url}/workflows/{name}", json=document) as answer:
@@ -113,8 +120,7 @@ class Killer:
         async with asyncio.timeout(machine.patience), asyncio.TaskGroup() as group:
             mine = await self._create(machine)
             person = group.create_task(self._person(machine, mine))
-            events = 0 if calm is None else calm.events
-            deaths = [await self._die(mine, point, events) for point in points]
+            deaths = [await self._die(mine, point, calm) for point in points]
             view = await self._ended(mine)
             seconds = time.monotonic() - began
             person.cancel()
@@ -131,13 +137,13 @@ class Killer:
                 raise ValueError(f"{machine.name}: {made}")
             return str(made["executionId"])
 
-    async def _die(self, mine: str, point: Point, calm_events: int) -> tuple[int, float, float, float]:
+    async def _die(self, mine: str, point: Point, calm: Run | None) -> tuple[int, float, float, float]:
         """Kill at the point, start again. The events so far, when, until it was ready, until it went on."""
         if point == "word":
             await self._said.wait()
             events = len(await self._history(mine))
         else:
-            events = max(1, round(float(point) * calm_events))
+            events = 1 if calm is None else max(1, min(round(float(point) * calm.events), calm.alive))
             await self._reached(mine, events)
         self._server.kill()
         killed = time.time()

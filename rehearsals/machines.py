@@ -26,7 +26,8 @@ class Machine:
     `word` is what a person says to it. `ordered`: each run enters the same steps in the same order. With
     `paced` the clouds take their time, because it would have ended before it could be killed. `parks`: one
     that is killed while it does what must not happen twice is parked. `children` are registered before.
-    `patience` is how many seconds a run may take.
+    `patience` is how many seconds a run may take. With `calm` no call fails where nobody is killed. `results`
+    is the visit whose results are read besides.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Machine:
     parks: bool = False
     children: Mapping[str, Document] = field(default_factory=dict)
     patience: float = 60.0
+    calm: bool = True
     results: str | None = None
 
 
@@ -105,7 +107,7 @@ def _approvals() -> Iterator[Machine]:
     states = example("states-language/approval")
     states["States"]["AskForApproval"]["TimeoutSeconds"] = _UNANSWERED_SECONDS
     yield Machine("an approval that does not come, native", hurried, order, "FAILED")
-    yield Machine("an approval that does not come, states", states, order, "FAILED")
+    yield Machine("an approval that does not come, states", states, order, "FAILED", calm=False)
 
 
 def _long_jobs() -> Iterator[Machine]:
@@ -131,7 +133,7 @@ def _loops(rounds: int) -> Iterator[Machine]:
         "States": {
             "Price": {
                 "Type": "Task",
-                "Resource": "arn:aws:lambda:us-east-1:111111111111:function:price-line",
+                "Resource": "arn:aws:lambda:us-east-1:000000000000:function:price-line",
                 "Parameters": {"line.$": "$.round"},
                 "ResultPath": "$.line",
                 "Next": "Count",
@@ -179,7 +181,7 @@ def _children() -> Iterator[Machine]:
         "States": {
             "Reserve": {
                 "Type": "Task",
-                "Resource": "arn:aws:lambda:us-east-1:111111111111:function:reserve-stock",
+                "Resource": "arn:aws:lambda:us-east-1:000000000000:function:reserve-stock",
                 "ResultPath": "$.reservation",
                 "Next": "GiveUp",
             },

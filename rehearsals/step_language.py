@@ -66,6 +66,12 @@ class Bench:
         await self._control.clear_ledger()
         run = await self._killer.run(machine)
         wrong = [] if run.view["status"] == machine.status else [f"it ended as {run.view['status']}"]
+        wrong += [
+            f"a call of {event['stepId']} failed: {event['details']['outcome'].get('error')}"
+            for history in run.histories.values()
+            for event in history
+            if event["type"] == "ATTEMPT_FAILED" and machine.calm
+        ]
         return run, await self._line(machine, "none", run, wrong)
 
     async def killed(self, machine: Machine, points: Sequence[Point], calm: Run) -> Line:
