@@ -65,8 +65,8 @@ class LifeCycle:
         self, execution_id: str, *, actor: str = "", reason: str = "", message_id: str | None = None
     ) -> bool:
         """Run a FAILED, TIMED_OUT or CANCELLED execution again from what failed or was cancelled, keeping
-        what completed. False where this message was taken before. NotPossible where it has not ended, or
-        is COMPLETED.
+        what completed. False where this message was taken before. NotPossible where it has not ended, is
+        COMPLETED, or what its steps did was undone.
         """
         return await self._ask(execution_id, REDRIVE, {"reason": reason}, actor, message_id)
 
@@ -136,14 +136,13 @@ class LifeCycle:
     ) -> bool:
         status = (await self._store.get(execution_id)).summary.status
         why = refusal(kind, status)
+        if why is None and kind == REDRIVE:
+            # What an ended execution has undone, its record does not tell.
+            why = refused(kind, await self._state(execution_id))
         if why is not None:
             if message_id is not None and await self._taken(execution_id, message_id):
                 return False
             raise _refused(kind, execution_id, status, why)
-        if kind == REDRIVE:
-            why = refused(kind, await self._state(execution_id))
-            if why is not None:
-                raise NotPossible(f"execution {execution_id} is {status}: {why}")
         return await self._deliver(execution_id, kind, body, actor, message_id, revive=kind == REDRIVE)
 
     async def _deliver(

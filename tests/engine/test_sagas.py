@@ -239,6 +239,20 @@ async def test_one_that_was_undone_is_rerun_and_not_redriven() -> None:
     assert await world.status(again.execution_id) == "COMPLETED"
 
 
+async def test_a_redrive_that_was_taken_stays_taken_when_what_it_did_was_undone() -> None:
+    world = World(breaks("reserve"))
+    execution_id = await world.submit(order())
+    await world.run(world.at_rest)
+    for cloud in world.clouds.values():
+        cloud.answer = breaks("ship")
+    assert await world.executions.redrive(execution_id, message_id="again")
+    await world.run(world.at_rest)
+    assert (await world.executions.view(execution_id)).compensating is not None
+    assert not await world.executions.redrive(execution_id, message_id="again")
+    with pytest.raises(NotPossible, match="rerun"):
+        await world.executions.redrive(execution_id, message_id="another")
+
+
 async def test_a_cancel_that_comes_while_it_is_undone_changes_nothing() -> None:
     world = World(breaks("ship"))
     gate = asyncio.Event()
