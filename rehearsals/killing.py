@@ -106,7 +106,6 @@ class Killer:
         self._http = http
         self._server = server
         self._control = control
-        self._said = asyncio.Event()
 
     async def run(self, machine: Machine, points: Sequence[Point] = (), calm: Run | None = None) -> Run:
         """Create it, kill the server at each of the points, and see it end. Raises TimeoutError."""
@@ -115,12 +114,12 @@ class Killer:
         for name, document in machine.children.items():
             async with self._http.put(f"{self._server.url}/workflows/{name}", json=document) as answer:
                 answer.raise_for_status()
-        self._said.clear()
+        said = asyncio.Event()
         began = time.monotonic()
         async with asyncio.timeout(machine.patience), asyncio.TaskGroup() as group:
             mine = await self._create(machine)
-            person = group.create_task(self._person(machine, mine))
-            deaths = [await self._die(mine, point, calm) for point in points]
+            person = group.create_task(self._person(machine, mine, said))
+            deaths = [await self._die(mine, point, calm, said) for point in points]
             view = await self._ended(mine)
             seconds = time.monotonic() - began
             person.cancel()
@@ -137,10 +136,12 @@ class Killer:
                 raise ValueError(f"{machine.name}: {made}")
             return str(made["executionId"])
 
-    async def _die(self, mine: str, point: Point, calm: Run | None) -> tuple[int, float, float, float]:
+    async def _die(
+        self, mine: str, point: Point, calm: Run | None, said: asyncio.Event
+    ) -> tuple[int, float, float, float]:
         """Kill at the point, start again. The events so far, when, until it was ready, until it went on."""
         if point == "word":
-            await self._said.wait()
+            await said.wait()
             events = len(await self._history(mine))
         else:
             events = 1 if calm is None else max(1, min(round(float(point) * calm.events), calm.alive))
@@ -190,7 +191,7 @@ class Killer:
         page = await self._get("/executions?limit=100")
         return next((str(one["status"]) for one in page["executions"] if one["executionId"] == mine), "")
 
-    async def _person(self, machine: Machine, mine: str) -> None:
+    async def _person(self, machine: Machine, mine: str, said: asyncio.Event) -> None:
         """Say what the machine waits for, again until it is taken."""
         if machine.word == "none":
             return
@@ -198,7 +199,7 @@ class Killer:
             waits = (await self._get(f"/executions/{mine}/waits"))["waits"]
             found = next((one for one in waits if one["kind"] == machine.word), None)
             if found is not None and await self._say(machine, mine, found):
-                self._said.set()
+                said.set()
                 return
             await asyncio.sleep(_PAUSE)
 
