@@ -312,14 +312,17 @@ def _delay_ms(policy: RetryPolicy, used: int, draw: float) -> int:
 def matches(errors: tuple[str, ...], error: str) -> bool:
     """True when a retry policy or a catcher for `errors` takes `error`.
 
-    `States.ALL` takes all but what ends an execution of the States Language, and `States.TaskFailed` all that
-    a task can fail with, but a timeout (its specification, "Errors").
+    `States.ALL` takes all but what ends an execution of the States Language, `States.TaskFailed` all that
+    `States.ALL` takes but a timeout, and `States.Timeout` a heartbeat that did not come too (AWS, "Handling
+    errors in Step Functions workflows").
     """
     if ANY_ERROR in errors or error in errors:
         return True
+    if "States.Timeout" in errors and error == "States.HeartbeatTimeout":
+        return True
     if "States.ALL" in errors:
         return error not in _TERMINAL
-    return "States.TaskFailed" in errors and not error.startswith("States.")
+    return "States.TaskFailed" in errors and error not in _TERMINAL and error != "States.Timeout"
 
 
 _TERMINAL = frozenset({"States.Runtime", "States.DataLimitExceeded"})

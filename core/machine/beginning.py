@@ -7,6 +7,7 @@ from msgspec import UNSET
 from core.data.flow import Answer
 from core.data.paths import MISSING, lookup
 from core.data.paths import split as keys_of
+from core.data.scope import shown
 from core.graph.model import Batching, Json, MapStep, Step, TaskStep, WaitStep, WorkflowStep
 from core.graph.native_policies import default_deadline
 from core.machine import events as ev
@@ -146,7 +147,7 @@ def _no_list(run: Run, step: MapStep, items: Json) -> Failure:
         return Failure("Sidestep.ItemsNotAList", f"the items have to be a list, and {where}{what}", step.id)
     query = step.flow is not None and step.flow.language == "jsonata"
     error = "States.QueryEvaluationError" if query else "States.Runtime"
-    return Failure(error, f"Map state input must be an array, and it is {_kind(items)}", step.id)
+    return Failure(error, f"Map state input must be an array but was: {shown(items)}", step.id)
 
 
 def _kind(value: Json) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from core.data.flow import Request
+from core.data.flow import Flow, Frame, Request
 from core.graph.model import Batching, Json, MapStep
 from core.machine import events as ev
 from core.machine.flowing import complete, fail, frame_of, size_of
@@ -26,8 +27,8 @@ def advance(run: Run, visit: Visit, step: MapStep) -> None:
     begun = 0
     while not run.stopping and (index := next_item(visit, step)) is not None:
         given = UNSET
-        if step.flow is not None and step.flow.item is not None and step.batching is None:
-            found = item_input(run, visit, step, index)
+        if step.flow is not None and step.flow.item is not None:
+            found = _given(run, visit, step, index)
             if isinstance(found, Failure):
                 run.stop_visits(visit.path + "/", f"an item of {visit.step_id} has no input")
                 fail(run, run.state.visits[visit.path], found)
@@ -54,21 +55,47 @@ def _ask_ahead(run: Run, visit: Visit, step: MapStep, index: int) -> None:
     room = step.max_concurrency or BEGUN_AT_ONCE
     items = visit.entry.items if visit.entry is not None and visit.entry.items is not None else []
     for ahead in range(index + 1, min(len(items), index + min(room, BEGUN_AT_ONCE))):
-        item_input(run, visit, step, ahead)
+        _given(run, visit, step, ahead)
 
 
-def item_input(run: Run, visit: Visit, step: MapStep, index: int) -> tuple[Json] | Failure | None:
-    """What the walk of this item is given, in a tuple; None where it has to be asked for."""
+def _given(run: Run, visit: Visit, step: MapStep, index: int) -> tuple[Json] | Failure | None:
+    """What a walk is given where the Map selects: of a batch, each of its items is selected."""
     if step.flow is None:
         return (UNSET,)
-    frame = frame_of(run, visit, "item", item=index)
-    request = Request(kind="item", flow=step.flow, frame=frame, limit=run.rules.data_limit)
+    if step.batching is None:
+        return _selected(run, visit, index, step.flow, frame_of(run, visit, "item", item=index))
+    there = visit.entry.items if visit.entry is not None and visit.entry.items is not None else []
+    batch = there[index]
+    # Only the last batch is shorter, unless bytes bound them.
+    sized = step.batching.size is not None or any("InputBytes" in name for name in step.flow.fields)
+    before = sum(len(one["Items"]) for one in there[:index]) if sized else index * len(there[0]["Items"])
+    frame = frame_of(run, visit, "item")
+    made = [
+        _selected(run, visit, before + at, step.flow, _with_item(frame, before + at, item))
+        for at, item in enumerate(batch["Items"])
+    ]
+    failed = next((one for one in made if isinstance(one, Failure)), None)
+    if failed is not None:
+        return failed
+    found = [one[0] for one in made if isinstance(one, tuple)]
+    return ({**batch, "Items": found},) if len(found) == len(made) else None
+
+
+def _with_item(frame: Frame, index: int, item: Json) -> Frame:
+    """The frame of one item of a batch; each has chances of its own."""
+    walked = {"Item": {"Index": index, "Value": item}}
+    return replace(frame, context={**frame.context, "Map": walked}, entropy=frame.entropy ^ index)
+
+
+def _selected(run: Run, visit: Visit, index: int, flow: Flow, frame: Frame) -> tuple[Json] | Failure | None:
+    """What the item is made into, in a tuple; None where it has to be asked for."""
+    request = Request(kind="item", flow=flow, frame=frame, limit=run.rules.data_limit)
     answer = run.ask((visit.path, "item", index), request)
     if answer is None:
         return None
     if answer.error:
-        return Failure(answer.error, answer.cause, step.id)
-    return (answer.value,)
+        return Failure(answer.error, answer.cause, visit.step_id)
+    return (frame.data if answer.value is UNSET else answer.value,)
 
 
 def _failure(visit: Visit, step: MapStep) -> Failure:

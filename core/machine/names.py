@@ -21,14 +21,26 @@ STATES: Final = {
 }
 """What the States Language's specification (appendix A) and AWS call errors that are ours."""
 
+THRESHOLD: Final = "The specified tolerated failure threshold was exceeded"
+
 _CAUSELESS: Final = frozenset({"States.Timeout", "States.HeartbeatTimeout"})
 
 
 def named(state: State, failure: Failure) -> Failure:
-    """The failure, with its error's name in the language of the definition."""
+    """The failure with its name in the language of the definition, and AWS's cause where it has one."""
     if state.workflow.language == "native" or failure.error not in STATES:
         return failure
-    return Failure(STATES[failure.error], failure.cause, failure.step_id)
+    match failure.error:
+        case "Sidestep.TooManyItemsFailed":
+            cause = THRESHOLD
+        case "Sidestep.NoChoiceMatched":
+            cause = (
+                f"Failed to transition out of the state '{failure.step_id}'. "
+                "The state does not point to a next state."
+            )
+        case _:
+            cause = failure.cause
+    return Failure(STATES[failure.error], cause, failure.step_id)
 
 
 def renamed(state: State, step: TaskStep, outcome: Outcome) -> Outcome:
