@@ -262,7 +262,7 @@ def differences(machine: Machine, calm: Run, killed: Run) -> list[str]:
         ("steps", _steps(calm), _steps(killed)) if machine.ordered else ("", None, None),
     ):
         if one != other:
-            found.append(f"{what}: {str(other)[:200]} instead of {str(one)[:200]}")
+            found.append(f"{what}{_difference(one, other)}")
     return found
 
 
@@ -296,6 +296,18 @@ def audit(machine: Machine, run: Run, ledger: Mapping[str, Sequence[Mapping[str,
             found.append(f"{key} ran {ran} times, and the journal does not say why")
     found += [f"{key} succeeded and never ran" for key in sorted(proved - ledger.keys())]
     return found
+
+
+def _difference(one: Any, other: Any) -> str:
+    """Where the two first differ, and how."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted({*one, *other}):
+            if one.get(name) != other.get(name):
+                return f".{name}{_difference(one.get(name), other.get(name))}"
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        number = next(number for number, each in enumerate(one) if each != other[number])
+        return f".{number}{_difference(one[number], other[number])}"
+    return f": {str(other)[:200]} instead of {str(one)[:200]}"
 
 
 def _steps(run: Run) -> list[list[str]]:
