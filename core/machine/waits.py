@@ -55,14 +55,18 @@ def look(run: Run, visit: Visit, step: TaskStep) -> None:
         return
     over = _over(run.now, attempt, step)
     if over is not None:
+        outcome, due = over
+        late = run.now - due
         run.abort_poll(visit.path, attempt.number)
         run.emit(
             ev.AttemptFailed(
                 visit=visit.path,
                 step_id=step.id,
                 attempt=attempt.number,
-                outcome=over,
-                duration_ms=run.now - attempt.at,
+                outcome=outcome,
+                duration_ms=due - attempt.at,
+                # Where nobody was there when its time came, what follows has the time that it would have had.
+                deadline_at=visit.deadline_at + late if visit.deadline_at is not None and late else None,
             )
         )
         return
@@ -85,16 +89,16 @@ def look(run: Run, visit: Visit, step: TaskStep) -> None:
     run.polled[visit.path] = wakes_at(visit, step, polls=False)
 
 
-def _over(now: int, attempt: OpenAttempt, step: TaskStep) -> Outcome | None:
-    """How the attempt ends where its time is over."""
+def _over(now: int, attempt: OpenAttempt, step: TaskStep) -> tuple[Outcome, int] | None:
+    """How the attempt ends where its time is over, and when it was."""
     if attempt.ends_at is not None and attempt.ends_at <= now:
         seconds = (attempt.ends_at - attempt.at) / 1000
         cause = f"it was accepted, and there was no result within {seconds:g} s; it may have run"
-        return _silent(TIMEOUT, "no-result", cause)
+        return _silent(TIMEOUT, "no-result", cause), attempt.ends_at
     beat_ms, beat_at = step.heartbeat_ms, attempt.beat_at
     if beat_ms is not None and beat_at is not None and beat_at + beat_ms <= now:
         cause = f"it was accepted, and there was no heartbeat for {beat_ms / 1000:g} s; it may have run"
-        return _silent(HEARTBEAT_TIMEOUT, "no-heartbeat", cause)
+        return _silent(HEARTBEAT_TIMEOUT, "no-heartbeat", cause), beat_at + beat_ms
     return None
 
 
