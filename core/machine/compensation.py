@@ -40,7 +40,10 @@ def completed(state: State, visit: Visit, step: Step, output: Json, added: dict[
 
 def ended_otherwise(state: State, visit: Visit, step: Step) -> State:
     """Note a compensated visit that failed or was given up and may have done what nobody will undo."""
-    if getattr(step, "compensate", None) is None or state.ending is not None or visit.settled:
+    if getattr(step, "compensate", None) is None or state.ending is not None:
+        return state
+    if visit.settled and visit.failure is not None:
+        # A person knows that it did nothing.
         return state
     if not visit.doubt and visit.child is None:
         return state

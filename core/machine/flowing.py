@@ -247,7 +247,7 @@ def fail(run: Run, visit: Visit, failure: Failure) -> bool:
 
 def _uncaught(run: Run, visit: Visit, failed: ev.StepFailed) -> None:
     """Hand the failure up; but what was to undo something waits for a person, who may give it up."""
-    if run.state.scopes[visit.scope].undoes is None or visit.settled:
+    if run.state.scopes[visit.scope].undoes is None or (visit.settled and visit.failure is not None):
         run.emit(failed)
         return
     run.emit(

@@ -312,7 +312,7 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
 def step_parked(state: State, event: ev.StepParked) -> State:
     """The visit stays, and waits for a person; the execution's time limit stands still."""
     before = moved(state, event.visit, event)
-    visit = replace(before, outcome=None, reasons=(event.reason,), child=None)
+    visit = replace(before, outcome=None, reasons=(event.reason,), child=None, settled=False)
     if event.error:
         visit = replace(visit, failure=Failure(event.error, event.cause, event.step_id))
     return replace(

@@ -89,7 +89,8 @@ async def _live_and_undo(
     async def over(crash: CrashPlan | None = None) -> bool:
         if cancelled_after is not None and len(world.ledger) >= cancelled_after:
             await _cancel(world, execution_id)
-        return (crash is not None and crash.dead.is_set()) or await world.at_rest()
+        still = await world.at_rest() and not await world.store.inbox(execution_id)
+        return (crash is not None and crash.dead.is_set()) or still
 
     for death in deaths:
         crash = CrashPlan(death)

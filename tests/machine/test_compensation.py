@@ -273,6 +273,36 @@ def test_any_kind_of_step_that_undoes_can_be_settled(verdict: str) -> None:
     assert machine.state.ending.undone == (verdict != "failed")
 
 
+def test_what_a_person_gave_and_no_template_can_take_is_parked_again_and_not_given_up() -> None:
+    undo = task("undo-a", flow=Flow(language="native", output=Template({"id": "{% $result.id + 1 %}"})))
+    machine = Machine(task("a", "end", compensate="undo-a"), FailStep(id="end"), undo)
+    machine.answer({})
+    machine.answer(RAISED)
+    resolve(machine, "completed", output={"id": "text"})
+    machine.decide()
+    assert machine.state.status == "PARKED"
+    resolve(machine, "completed", output={"id": 1})
+    machine.decide()
+    assert machine.state.status == "FAILED"
+    assert machine.state.ending is not None
+    assert (machine.state.ending.undone, machine.state.ending.given_up) == (1, 0)
+
+
+def test_a_parked_step_that_a_person_settled_as_failed_is_not_in_doubt() -> None:
+    machine = Machine(
+        task("a", "b", compensate="undo-a"),
+        once("b", compensate="undo-b"),
+        task("undo-a"),
+        task("undo-b"),
+    )
+    machine.answer({})
+    machine.answer(TIMED_OUT)
+    resolve(machine, "failed", error="Nothing", cause="it was not charged")
+    machine.decide()
+    [started] = [event for event in machine.events if isinstance(event, ev.CompensationStarted)]
+    assert started.doubtful == ()
+
+
 def test_a_catcher_of_an_undoing_step_takes_its_failure() -> None:
     undo = task("undo-a", catch=(Catcher(errors=("*",), next="tell"),))
     machine = Machine(task("a", "end", compensate="undo-a"), FailStep(id="end"), undo, task("tell"))
