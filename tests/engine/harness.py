@@ -25,6 +25,7 @@ from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import PROVIDERS, Target
 from core.machine import events as ev
 from core.machine.journal import decode
+from core.ports.evaluator import Evaluator
 from core.ports.provider import Call, Provider
 from core.ports.store import Store
 from core.testing.clock import ManualClock
@@ -147,7 +148,9 @@ class World:
         settings: EngineSettings | None = None,
         failover: FailoverSettings = DEFAULTS,
         make_store: Callable[[ManualClock], Store] = MemoryStore,
+        evaluator: Evaluator | None = None,
     ) -> None:
+        self.evaluator = evaluator
         self.clock = ManualClock()
         self.store = make_store(self.clock)
         self._opened = False
@@ -180,6 +183,7 @@ class World:
             self.board,
             self.clock,
             self.settings,
+            evaluator=self.evaluator,
             site=self.site,
         )
 
