@@ -89,6 +89,12 @@ def shown(state: State, opener: Visit, step: Opener, index: int) -> Json:
     return item if states else {**given, "item": item, "index": index}
 
 
+def seen(state: State, opener: Visit, step: Opener, scope: Scope) -> Json:
+    """What the steps of an open scope of `opener` see natively: what it began with, and its own results."""
+    began = shown(state, opener, step, scope.index) if scope.given is msgspec.UNSET else scope.given
+    return {**began, **scope.result} if scope.result else began
+
+
 def open_branches(state: State, visit: Visit, step: ParallelStep) -> State:
     """A PARALLEL began: each branch is entered with a copy of the data; after a redrive, those that fell."""
     if visit.results or visit.fallen:
@@ -118,17 +124,21 @@ def open_item(state: State, opener: Visit, step: MapStep, index: int, given: Jso
         return _enter_again(state, opener, step, fallen)
     opener = replace(opener, pending=opener.pending + 1, started=max(opener.started, index + 1))
     state = replace(state, visits=state.visits.set(opener.path, opener))
-    given = shown(state, opener, step, index) if given is msgspec.UNSET else given
-    return _open(state, opener, index, step.first, given)
+    data = shown(state, opener, step, index) if given is msgspec.UNSET else given
+    native = state.workflow.language == "native"
+    return _open(state, opener, index, step.first, data, given if native else msgspec.UNSET)
 
 
-def _open(state: State, opener: Visit, index: int, first: str, data: Json) -> State:
+def _open(
+    state: State, opener: Visit, index: int, first: str, data: Json, given: Json = msgspec.UNSET
+) -> State:
     scope = Scope(
         path=branch_scope(opener.path, index),
         parent=opener.path,
         index=index,
         data=data,
         variables=state.scopes[opener.scope].variables,
+        given=given,
     )
     return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), scope.path, first)
 
@@ -147,8 +157,7 @@ def _open_again(state: State, opener: Visit, step: ParallelStep) -> State:
 def _enter_again(state: State, opener: Visit, step: Opener, one: Fallen) -> State:
     scope = one.scope
     if state.workflow.language == "native":
-        # What a branch sees is what its opener's scope holds, and its own results.
-        scope = replace(scope, data={**shown(state, opener, step, scope.index), **scope.result})
+        scope = replace(scope, data=seen(state, opener, step, scope))
     return put_in(replace(state, scopes=state.scopes.set(scope.path, scope)), again(one.visit))
 
 

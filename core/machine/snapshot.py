@@ -11,10 +11,10 @@ from immutables import Map
 from msgspec.structs import replace
 
 from core.graph.model import OPENERS, Workflow
-from core.machine.scopes import shown
+from core.machine.scopes import seen
 from core.machine.state import State
 
-FORMAT = 6
+FORMAT = 7
 EVERY = 1_000
 """How many events lie between two snapshots."""
 
@@ -24,8 +24,8 @@ _Kept = msgspec.defstruct("_Kept", [(field.name, field.type) for field in _FIELD
 
 def dump(state: State) -> bytes:
     """The state as UTF-8 JSON."""
-    # Natively, what a branch sees is what its opener's scope holds, and its own results: it is not written
-    # again.
+    # Natively, what a branch sees is what its opener's scope holds or what it was given, and its own results:
+    # it is not written again.
     native = state.workflow.language == "native"
     scopes = Map(
         {
@@ -50,9 +50,8 @@ def restore(data: bytes, workflow: Workflow) -> State:
         opener = state.visits[scope.parent]
         step = state.step_of(opener)
         if isinstance(step, OPENERS):
-            seen = shown(state, opener, step, scope.index)
-            seen = {**seen, **scope.result} if scope.result else seen
-            state = replace(state, scopes=state.scopes.set(path, replace(scope, data=seen)))
+            data = seen(state, opener, step, scope)
+            state = replace(state, scopes=state.scopes.set(path, replace(scope, data=data)))
     return state
 
 

@@ -102,7 +102,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     `data` is what its next step sees; natively, `result` is what its steps have added to it, merged in order.
     `variables` are those that can be seen in it. `parent` is the visit that opened it (None for the root),
     `index` its place among that visit's scopes. `entered` counts visits by step. `undoes` is the path of the
-    visit that is undone in it.
+    visit that is undone in it. `given` is, natively, what the walk of an item began with where the MAP says
+    so, and not its opener's scope.
     """
 
     path: str
@@ -113,6 +114,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     variables: Mapping[str, Json] = {}
     entered: Map[str, int] = Map()
     undoes: str | None = None
+    given: Json = msgspec.UNSET
 
 
 class Fallen(msgspec.Struct, frozen=True):

@@ -20,10 +20,11 @@ from core.graph.model import (
     TaskStep,
 )
 from core.machine import events as ev
-from core.machine.evolve import evolve
+from core.machine.event import Entry
+from core.machine.evolve import evolve, fold
 from core.machine.maps import BEGUN_AT_ONCE, batches
 from core.machine.snapshot import dump, restore
-from core.machine.state import State
+from core.machine.state import State, blank
 from tests.machine.helpers import AWS, Machine
 
 BROKEN = Outcome(executed=Executed.YES, scope=Scope.FUNCTION, error="Broken", cause="it said so")
@@ -230,3 +231,38 @@ def test_a_map_goes_on_from_a_snapshot_as_if_there_had_been_none(data: st.DataOb
 
 def _kept(state: State) -> State:
     return replace(restore(dump(state), state.workflow), workflow=state.workflow)
+
+
+def test_a_walk_keeps_what_it_was_given_through_a_snapshot_and_a_redrive() -> None:
+    machine = Machine(each(max_concurrency=1), task("charge"), input_={"items": [], "who": "me"})
+    entry = Entry(items=[7, 8])
+    state = fold(
+        blank("x1", machine.state.workflow),
+        [
+            ev.WorkflowCreated(workflow_id="w", digest="d", input={"who": "me"}, visit_budget=10),
+            ev.WorkflowStarted(),
+            ev.StepStarted(visit="each", step_id="each", entry=entry),
+            ev.ItemStarted(visit="each", step_id="each", index=0, input={"line": 7}),
+        ],
+    )
+    assert state.scopes["each/0"].data == {"line": 7}
+    assert restore(dump(state), state.workflow) == state
+    fallen = fold(
+        state,
+        [
+            ev.StepStarted(visit="each/0/charge", step_id="charge"),
+            ev.StepFailed(visit="each/0/charge", step_id="charge", error="No"),
+            ev.StepFailed(visit="each", step_id="each", error="No"),
+            ev.WorkflowFailed(error="No"),
+            ev.WorkflowRedriven(message_id="again"),
+        ],
+    )
+    fallen = restore(dump(fallen), state.workflow)
+    again = fold(
+        fallen,
+        [
+            ev.StepStarted(visit="each", step_id="each", entry=entry),
+            ev.ItemStarted(visit="each", step_id="each", index=0, input={"line": 7}),
+        ],
+    )
+    assert again.scopes["each/0"].data == {"line": 7}
