@@ -11,7 +11,7 @@ from core.data.scope import shown
 from core.graph.model import Batching, Json, MapStep, Step, TaskStep, WaitStep, WorkflowStep
 from core.graph.native_policies import default_deadline
 from core.machine import events as ev
-from core.machine.flowing import AT_ONCE, entered, fail, size_of
+from core.machine.flowing import AT_ONCE, entered, fail, foreseen, size_of
 from core.machine.maps import batches
 from core.machine.run import Run
 from core.machine.state import Failure, Visit
@@ -27,19 +27,29 @@ def begin(run: Run, visit: Visit) -> bool:
         if found is None:
             return False
         if found.error:
-            _started(run, visit, step, None)
-            fail(run, run.state.visits[visit.path], Failure(found.error, found.cause, step.id))
+            _fallen(run, visit, step, Failure(found.error, found.cause, step.id))
             return False
     entry: ev.Entry | None = None
     if visit.entry is None:
         made = _entry(run, visit, step, found)
         if isinstance(made, Failure):
-            _started(run, visit, step, None)
-            fail(run, run.state.visits[visit.path], made)
+            _fallen(run, visit, step, made)
             return False
         entry = made
     _started(run, visit, step, entry)
     return True
+
+
+def _fallen(run: Run, visit: Visit, step: Step, failure: Failure) -> None:
+    """The visit begins and fails at once; the branches that its beginning opened never begin.
+
+    What a catcher says is asked first: a visit that has begun would go on without its input.
+    """
+    if not foreseen(run, visit, failure):
+        return
+    _started(run, visit, step, None)
+    run.stop_visits(visit.path + "/", f"{visit.step_id} has no input")
+    fail(run, run.state.visits[visit.path], failure)
 
 
 def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None:

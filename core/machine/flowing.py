@@ -221,14 +221,7 @@ def fail(run: Run, visit: Visit, failure: Failure) -> bool:
     catcher = step.catch[which]
     failed = replace(failed, next=catcher.next, result_path=catcher.result_path)
     if catcher.flow is not None:
-        error = {"Error": failure.error, "Cause": failure.cause}
-        request = Request(
-            kind="caught",
-            flow=catcher.flow,
-            frame=frame_of(run, visit, "caught", error=error),
-            limit=run.rules.data_limit,
-        )
-        answer = run.ask((visit.path, "caught", which), request)
+        answer = _caught(run, visit, failure, which, catcher.flow)
         if answer is None:
             return False
         if answer.error:
@@ -243,6 +236,25 @@ def fail(run: Run, visit: Visit, failure: Failure) -> bool:
         )
     run.emit(failed)
     return True
+
+
+def foreseen(run: Run, visit: Visit, failure: Failure) -> bool:
+    """Whether all that `fail` asks is known; False where an expression is to be evaluated elsewhere first."""
+    failure = named(run.state, failure)
+    which = run.catcher_of(visit, failure.error)
+    flow = None if which is None else run.state.step_of(visit).catch[which].flow
+    return which is None or flow is None or _caught(run, visit, failure, which, flow) is not None
+
+
+def _caught(run: Run, visit: Visit, failure: Failure, which: int, flow: Flow) -> Answer | None:
+    """What the catcher number `which` makes of the failure."""
+    request = Request(
+        kind="caught",
+        flow=flow,
+        frame=frame_of(run, visit, "caught", error={"Error": failure.error, "Cause": failure.cause}),
+        limit=run.rules.data_limit,
+    )
+    return run.ask((visit.path, "caught", which), request)
 
 
 def _uncaught(run: Run, visit: Visit, failed: ev.StepFailed) -> None:
