@@ -152,16 +152,30 @@ class _Decider(Run):
 
     def walk(self) -> None:
         """Take every visit as far as it goes now."""
-        if not self.stopping:
-            for path in sorted(path for path, at in self.state.waiting.items() if at <= self.now):
+        taken: set[str] = set()
+        due = self.due(taken)
+        while True:
+            taken.update(due)
+            for path in due:
                 if path in self.state.waiting:
                     self.visit(path)
-        self.take_up()
+            self.take_up()
+            # What is tried again without a delay is due at once.
+            due = self.due(taken)
+            if not due:
+                break
         if self.state.watched and not self.stopping:
             for path in sorted(self.state.watched):
                 self.hedge(path)
             # What was cut short goes on, wherever that leads.
             self.take_up()
+
+    def due(self, taken: set[str]) -> list[str]:
+        """The visits whose time has come, but those that were taken up then."""
+        if self.stopping or self.state.terminal:
+            return []
+        waiting = self.state.waiting.items()
+        return sorted(path for path, at in waiting if at <= self.now and path not in taken)
 
     def end(self, how: ev.WorkflowCancelled | ev.WorkflowTimedOut | ev.WorkflowFailed, why: str) -> None:
         """End the execution from outside its steps: what has its result is completed, the rest is stopped.
