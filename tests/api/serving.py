@@ -125,10 +125,11 @@ async def serving(
     limits: Limits | None = None,
     runtime: Runtime | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    **more: Any,
 ) -> AsyncIterator[Server]:
     """Start a server in this loop; stop it, in order, at the end."""
     async with Functions().running() as functions:
-        settings = settings_for(store, functions.url, allowed_hosts=allowed_hosts)
+        settings = settings_for(store, functions.url, allowed_hosts=allowed_hosts, **more)
         runtime = runtime or build(settings)
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         stop = asyncio.Event()

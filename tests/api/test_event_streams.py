@@ -142,7 +142,7 @@ async def test_the_stop_of_the_server_ends_a_stream_in_order() -> None:
 
 
 async def test_a_reader_that_reads_nothing_is_hung_up_on_and_loses_its_place() -> None:
-    async with serving(limits=Limits(stall_seconds=0.2, streams=1)) as server:
+    async with serving(limits=Limits(stall_seconds=0.2, streams=1), data_limit=1 << 20) as server:
         # More than the buffers of two sockets hold.
         body = {"workflow": server.functions.workflow(*["big"] * 20)}
         answer = await server.client.post("/executions", json=body, headers={"prefer": "wait=20"})

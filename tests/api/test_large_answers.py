@@ -4,7 +4,7 @@ from tests.api.test_event_streams import stalled
 
 
 async def test_what_slow_readers_hold_of_large_answers_is_bounded() -> None:
-    async with serving(limits=Limits(answer_bytes=1 << 20)) as server:
+    async with serving(limits=Limits(answer_bytes=1 << 20), data_limit=1 << 20) as server:
         # More than the buffers of two sockets hold.
         body = {"workflow": server.functions.workflow(*["big"] * 20)}
         answer = await server.client.post("/executions", json=body, headers={"prefer": "wait=20"})
