@@ -20,7 +20,7 @@ def signalled(state: State, message: Message, body: Mapping[str, Any], now: int)
         return "it has no name"
     payload = body.get("payload")
     size = len(msgspec.json.encode(payload))
-    why = signal_refusal(state, size)
+    why = signal_refusal(state, name, size)
     if why is not None:
         return why
     return ev.SignalReceived(

@@ -55,12 +55,17 @@ def callback_visit(state: State, path: str, said: str) -> Visit | str:
     return visit
 
 
-def signal_refusal(state: State, size: int) -> str | None:
-    """Why a signal of `size` bytes cannot be kept; None where it can."""
+def signal_refusal(state: State, name: str, size: int) -> str | None:
+    """Why a signal of `size` bytes cannot be kept; None where it can.
+
+    One that a WAIT waits for by now has as much room again: what nobody asked for must not keep it out.
+    """
     kept = [signal for signals in state.signals.values() for signal in signals]
-    if len(kept) >= MAX_SIGNALS:
+    listeners = sum(heard == name for heard in state.listening.values())
+    room = 2 if listeners > len(state.signals.get(name, ())) else 1
+    if len(kept) >= room * MAX_SIGNALS:
         return f"{MAX_SIGNALS} signals wait for a WAIT already"
-    if sum(signal.size for signal in kept) + size > MAX_SIGNAL_BYTES:
+    if sum(signal.size for signal in kept) + size > room * MAX_SIGNAL_BYTES:
         return f"the signals that wait for a WAIT would have more than {MAX_SIGNAL_BYTES} bytes together"
     return None
 

@@ -474,6 +474,20 @@ async def test_signals_are_kept_up_to_a_bound_and_beyond_it_ignored_by_name() ->
     assert (found.count("SIGNAL_RECEIVED"), found.count("REQUEST_IGNORED")) == (MAX_SIGNALS, 4)
 
 
+async def test_signals_that_nobody_asked_for_do_not_keep_out_the_one_that_is_waited_for() -> None:
+    world = World()
+    mine = await world.submit(one_wait(signal="go"))
+    await world.run(lambda: let_go(world, mine))
+    callbacks = words(world)
+    for number in range(MAX_SIGNALS + 3):
+        await callbacks.signal(mine, "other", number)
+    await callbacks.signal(mine, "go")
+    await world.run(lambda: ended(world, mine))
+    found = await kinds(world, mine)
+    assert (found.count("SIGNAL_RECEIVED"), found.count("REQUEST_IGNORED")) == (MAX_SIGNALS + 1, 3)
+    assert found[-1] == "WORKFLOW_COMPLETED"
+
+
 async def test_a_wait_for_a_callback_takes_one_by_its_url() -> None:
     world = World()
     mine = await world.submit(one_wait(callback=True, timeoutSeconds=600))
