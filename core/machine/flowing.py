@@ -138,7 +138,9 @@ def complete(
             payload=payload,
             limit=run.rules.data_limit,
         )
-        answer = run.ask((visit.path, "leave", 0), request)
+        # Whoever waits for a signal may be asked about one that another takes in the end.
+        kind = "leave" if signal is None else f"leave/{signal.message_id}"
+        answer = run.ask((visit.path, kind, 0), request)
         if answer is None:
             return False
         failure = Failure(answer.error, answer.cause) if answer.error else None

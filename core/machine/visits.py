@@ -320,6 +320,8 @@ def step_parked(state: State, event: ev.StepParked) -> State:
         visits=state.visits.set(visit.path, visit),
         ready=without(state.ready, visit.path),
         waiting=without(state.waiting, visit.path),
+        answered=without(state.answered, visit.path),
+        listening=without(state.listening, visit.path),
         parked=state.parked + 1,
         current_step=visit.step_id,
     )

@@ -1,0 +1,82 @@
+"""What has been parked waits for a person only, and a word is never taken for another one."""
+
+from core.data.flow import Answer, Flow, Request, Template
+from core.engine.inbox import heard
+from core.graph.model import FailStep, ParallelStep, WaitStep
+from core.machine import events as ev
+from core.machine.decide import decide
+from core.machine.run import Asked, Rules
+from core.ports.store import Message
+from tests.machine.asks import pause, resolve, resume, task
+from tests.machine.helpers import Machine
+
+
+def hear(machine: Machine, kind: str, body: dict[str, object], message_id: str) -> None:
+    """A message, as whoever drives the execution takes it up."""
+    message = Message(message_id=message_id, kind=kind, body=body, sent_at_ms=machine.now)
+    for fact in heard(machine.state, message, machine.now):
+        machine.tell(fact)
+    machine.decide()
+
+
+def test_a_wait_that_was_to_undo_something_and_was_parked_hears_no_signal_any_more() -> None:
+    machine = Machine(
+        task("a", "end", compensate="undo"),
+        FailStep(id="end"),
+        WaitStep(id="undo", signal="go", timeout_ms=1_000),
+    )
+    machine.answer({})
+    machine.sleep_until_wake()
+    assert machine.state.status == "PARKED"
+    hear(machine, "signal", {"name": "go", "payload": 1}, "late")
+    assert machine.state.status == "PARKED"
+    resolve(machine, "retry")
+    machine.decide()
+    assert machine.state.status == "FAILED", "the new visit takes the signal"
+    assert machine.state.ending is not None
+    assert machine.state.ending.undone == 1
+
+
+def test_what_was_parked_for_its_output_is_not_completed_by_a_pause() -> None:
+    machine = Machine(task("a", "end", compensate="undo"), FailStep(id="end"), task("undo"))
+    machine.answer({})
+    path = "~undo/1/undo"
+    large = {"much": "x" * 100}
+    answered = ev.AttemptSucceeded(visit=path, step_id="undo", attempt=1, output=large, size=110)
+    machine.tell(answered)
+    decision = decide(machine.state, machine.now, entropy=7, rules=Rules(data_budget=50, data_limit=40))
+    machine.state = decision.state
+    assert machine.state.status == "PARKED"
+    pause(machine)
+    assert machine.state.visits[path].status == "PARKED"
+    resume(machine)
+    resolve(machine, "completed", output={})
+    machine.decide()
+    assert machine.state.status == "FAILED"
+
+
+def test_each_of_two_waits_is_given_the_signal_that_it_took() -> None:
+    flow = Flow(language="native", output=Template({"given": "{% $uppercase($result) &  %}"}))
+    machine = Machine(
+        ParallelStep(id="both", branches=("a", "b")),
+        WaitStep(id="a", signal="go", flow=flow),
+        WaitStep(id="b", signal="go", flow=flow),
+    )
+    for number, name in enumerate(("first", "second")):
+        machine.tell(ev.SignalReceived(name="go", message_id=f"m{number}", at=1, payload=name, size=8))
+    state, answers, asked_for = machine.state, dict[Asked, Answer](), 0
+    for _ in range(4):
+        decision = decide(state, machine.now, answers=answers)
+        state = decision.state
+        if not decision.wanted:
+            break
+        asked_for += len(decision.wanted)
+        answers |= {asked: _result(request) for asked, request in decision.wanted.items()}
+    assert state.status == "COMPLETED"
+    assert asked_for == 3, "the second wait is asked about once more"
+    assert isinstance(state.context, dict)
+    assert [one["given"] for one in state.context["both"]] == ["first", "second"]
+
+
+def _result(request: Request) -> Answer:
+    return Answer(value={"given": request.frame.result})
