@@ -196,6 +196,8 @@ class _Builder:
         ):
             if self.draw(st.booleans()):
                 extra[name] = self.draw(values)
+        if self.draw(st.booleans()):
+            extra["input"] = {"given": self.draw(st.integers(0, 3))}
         each = self._add("MAP", following, items=rows, each=self.scope(depth + 1, None), **extra)
         return self._add("PASS", each, result={rows: [None] * self.draw(st.integers(0, 3))})
 
