@@ -65,7 +65,7 @@ test-compose: $(READY)  ## docker-compose.yml for real: build, start, break unde
 two-regions: $(READY)  ## the first region dies: what is lost, and how long it takes
 	$(BIN)/python -m rehearsals.two_regions
 
-step-language: $(READY)  ## every kind of step on both stores, killed in the middle and compared (40 minutes)
+step-language: $(READY)  ## every kind of step on both stores, killed in the middle and compared (20 minutes)
 	$(BIN)/python -m rehearsals.step_language
 
 lock: $(READY)  ## solve the dependencies anew
