@@ -17,6 +17,7 @@ _FUNCTION: Final = re.compile(
     r"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{12}:function:"
     r"(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:[A-Za-z0-9$_-]+)?"
 )
+_LAMBDA: Final = re.compile(r"arn:aws[a-z-]*:lambda:")
 _NAME: Final = re.compile(
     r"(?:[0-9]{12}:)?(?:function:)?(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:[A-Za-z0-9$_-]+)?"
 )
@@ -56,6 +57,14 @@ def read_callee(state: State) -> Callee | None:
     invoke = _INVOKE.fullmatch(resource)
     if invoke is not None:
         return _invoked(state, "callback" if invoke["token"] else "answer")
+    if _LAMBDA.match(resource):
+        fields.wrong(
+            "Resource",
+            "invalid-function",
+            f"{shown(resource)} is no ARN of a Lambda function.",
+            "Write it as arn:aws:lambda:REGION:ACCOUNT:function:NAME, with an account of 12 digits.",
+        )
+        return None
     integration = _INTEGRATION.fullmatch(resource)
     what = shown(integration["what"].lstrip(":") if integration is not None else resource)
     fields.wrong(

@@ -41,6 +41,14 @@ def read_task(state: State) -> TaskStep:
     evaluated = {"TimeoutSeconds", "TimeoutSecondsPath"} & state.evaluated.keys()
     default = LONGEST_RUN_MS if awaits == "answer" else MAX_DEADLINE_MS
     timeout_ms = default if timeout is None else min(round(timeout * 1000), MAX_DEADLINE_MS)
+    if timeout is None and not evaluated and fallbacks and awaits == "answer":
+        fields.findings.hint(
+            (*fields.place, "TimeoutSeconds"),
+            "timeout-undeclared",
+            f"{fields.subject} has fallbacks and no 'TimeoutSeconds': a call that is never answered "
+            f"is waited for {LONGEST_RUN_MS // 1000} s, unless its breaker opens before.",
+            "Set 'TimeoutSeconds' to somewhat more than the function takes.",
+        )
     targets = (callee.target, *fallbacks) if callee is not None else fallbacks
     return TaskStep(
         id=state.name,

@@ -283,6 +283,13 @@ LANGUAGES: list[Case] = [
 TASKS: list[Case] = [
     ("no resource", one(last("Task")), "/States/S/Resource", "missing-field", "ARN of a Lambda"),
     *(
+        (what, one(task(Resource=arn)), "/States/S/Resource", "invalid-function", "12 digits")
+        for what, arn in {
+            "a short account": "arn:aws:lambda:eu-west-1:1:function:charge",
+            "no function": "arn:aws:lambda:eu-west-1:111111111111:layer:charge",
+        }.items()
+    ),
+    *(
         (what, one(task(Resource=arn)), "/States/S/Resource", "unsupported-resource", "from a function")
         for what, arn in {
             "another service": "arn:aws:states:::dynamodb:putItem",
@@ -815,6 +822,23 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_document() -> None:
         "/States/C/ItemProcessor/States/A",
         "/States/C/ItemProcessor/States/A",
     ]
+
+
+@pytest.mark.parametrize(
+    ("document", "codes"),
+    [
+        (one(task(Fallbacks=[{"provider": "GCP"}])), ["timeout-undeclared"]),
+        (one(task(Fallbacks=[{"provider": "GCP"}], TimeoutSeconds=5)), []),
+        (one(task(Fallbacks=[{"provider": "GCP"}], TimeoutSecondsPath="$.t")), []),
+        (one(task()), []),
+    ],
+)
+def test_a_fallback_that_a_black_hole_holds_up_for_long_is_worth_a_hint(
+    document: Any, codes: list[str]
+) -> None:
+    found = check(document)
+    assert [(one.code, one.severity) for one in found] == [(code, "hint") for code in codes]
+    assert [one.pointer for one in found] == ["/States/S/TimeoutSeconds"] * len(codes)
 
 
 def test_an_endless_loop_beside_an_end_is_worth_a_hint() -> None:
