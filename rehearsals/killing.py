@@ -28,7 +28,6 @@ Point = float | Literal["word"]
 _PAGE: Final = 500
 _RESULTS: Final = 1_000
 _PAUSE: Final = 0.005
-_PACE_MS: Final = 80
 _LOOK: Final = 0.05
 _READY_SECONDS: Final = 60.0
 _OPEN: Final = ("PENDING", "RUNNING")
@@ -108,8 +107,11 @@ class Killer:
         self._control = control
 
     async def run(self, machine: Machine, points: Sequence[Point] = (), calm: Run | None = None) -> Run:
-        """Create it, kill the server at each of the points, and see it end. Raises TimeoutError."""
-        rules = [{"kind": "slow", "delay_ms": _PACE_MS}] if machine.paced else []
+        """Create it, kill the server at each of the points, and see it end. Raises TimeoutError.
+
+        Without points any number may run at once.
+        """
+        rules = [{"kind": "slow", "delay_ms": machine.pace_ms}] if points and machine.pace_ms else []
         await self._control.replace_outages(dict.fromkeys(("AWS", "GCP", "AZURE"), rules))
         for name, document in machine.children.items():
             async with self._http.put(f"{self._server.url}/workflows/{name}", json=document) as answer:
@@ -119,13 +121,13 @@ class Killer:
         async with asyncio.timeout(machine.patience), asyncio.TaskGroup() as group:
             mine = await self._create(machine)
             person = group.create_task(self._person(machine, mine, said))
-            deaths = [await self._die(mine, point, calm, said) for point in points]
+            tried = [await self._die(mine, point, calm, said) for point in points]
             view = await self._ended(mine)
             seconds = time.monotonic() - began
             person.cancel()
         histories = await self._histories(mine)
         ended = datetime.fromisoformat(histories[mine][-1]["timestamp"]).timestamp()
-        kills = tuple(Kill(events, ended > at, up, on) for events, at, up, on in deaths)
+        kills = tuple(Kill(events, ended > at, up, on) for events, at, up, on in filter(None, tried))
         return Run(mine, view, histories, await self._results(machine, mine), kills, seconds)
 
     async def _create(self, machine: Machine) -> str:
@@ -138,14 +140,18 @@ class Killer:
 
     async def _die(
         self, mine: str, point: Point, calm: Run | None, said: asyncio.Event
-    ) -> tuple[int, float, float, float]:
-        """Kill at the point, start again. The events so far, when, until it was ready, until it went on."""
+    ) -> tuple[int, float, float, float] | None:
+        """Kill at the point, start again. The events so far, when, until it was ready, until it went on.
+
+        None where it ended before it came to the point, as it took fewer events than the calm run.
+        """
         if point == "word":
             await said.wait()
             events = len(await self._history(mine))
         else:
             events = 1 if calm is None else max(1, min(round(float(point) * calm.events), calm.alive))
-            await self._reached(mine, events)
+            if not await self._reached(mine, events):
+                return None
         self._server.kill()
         killed = time.time()
         began = time.monotonic()
@@ -155,11 +161,17 @@ class Killer:
         await self._wrote_after(mine, killed, events)
         return events, killed, up, time.monotonic() - began
 
-    async def _reached(self, mine: str, events: int) -> None:
+    async def _reached(self, mine: str, events: int) -> bool:
+        """Wait until it has so many events; False where it ended with fewer."""
+        looked = time.monotonic()
         while True:
             page = await self._get(f"/executions/{mine}/history?after={events - 1}&limit=1")
             if page["events"]:
-                return
+                return True
+            if time.monotonic() - looked > _LOOK:
+                looked = time.monotonic()
+                if await self._status(mine) not in _OPEN:
+                    return False
             await asyncio.sleep(_PAUSE)
 
     async def _wrote_after(self, mine: str, moment: float, events: int) -> None:

@@ -17,14 +17,15 @@ Document = dict[str, Any]
 
 _UNANSWERED_SECONDS: Final = 3
 _QUESTION_SECONDS: Final = 1
+_LOOP_MS: Final = 3_000
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One execution to kill.
 
-    `word` is what a person says to it. `ordered`: each run enters the same steps in the same order. With
-    `paced` the clouds take their time, because it would have ended before it could be killed. `parks`: one
+    `word` is what a person says to it. `ordered`: each run enters the same steps in the same order. Each
+    call takes `pace_ms` more where it is killed, because it would have ended before that. `parks`: one
     that is killed while it does what must not happen twice is parked. `children` are registered before.
     `patience` is how many seconds a run may take. With `calm` no call fails where nobody is killed. `results`
     is the visit whose results are read besides.
@@ -36,7 +37,7 @@ class Machine:
     status: str
     word: Word = "none"
     ordered: bool = True
-    paced: bool = True
+    pace_ms: int = 80
     parks: bool = False
     children: Mapping[str, Document] = field(default_factory=dict)
     patience: float = 60.0
@@ -75,7 +76,6 @@ def large_map(items: int) -> Machine:
         {},
         "COMPLETED",
         ordered=False,
-        paced=False,
         patience=240.0,
         results="lines",
     )
@@ -93,9 +93,7 @@ def _fan_outs(items: int) -> Iterator[Machine]:
     native = _changed(example("fan-out"), "prices", items=f"{{% [1..{items}] %}}")
     states = example("states-language/fan-out")
     for name, document, given in (("native", native, {}), ("states", states, {"lines": items})):
-        yield Machine(
-            f"a fan-out of {items:,}, {name}", document, given, "COMPLETED", ordered=False, paced=False
-        )
+        yield Machine(f"a fan-out of {items:,}, {name}", document, given, "COMPLETED", ordered=False)
 
 
 def _approvals() -> Iterator[Machine]:
@@ -161,7 +159,7 @@ def _loops(rounds: int) -> Iterator[Machine]:
             document,
             start,
             "COMPLETED",
-            paced=False,
+            pace_ms=_LOOP_MS // rounds,
             patience=180.0,
         )
 

@@ -32,6 +32,8 @@ from rehearsals.reading import session
 from tests.redis_servers import start_node
 
 STORES: Final = ("sqlite", "redis")
+_TOO_LATE: Final = "no kill met it alive: it proved nothing"
+_TRIES: Final = 2
 _POINTS: Final = (0.2, 0.5, 0.8)
 _ITEMS: Final = 1_000
 _MANY: Final = 10_000
@@ -75,7 +77,14 @@ class Bench:
         return run, await self._line(machine, "none", run, wrong)
 
     async def killed(self, machine: Machine, points: Sequence[Point], calm: Run) -> Line:
-        """The machine with these deaths, compared with the calm run."""
+        """The machine with these deaths, compared with the calm run; again where each came too late."""
+        line = await self._killed(machine, points, calm)
+        for _ in range(_TRIES):
+            if _TOO_LATE in line.wrong:
+                line = await self._killed(machine, points, calm)
+        return line
+
+    async def _killed(self, machine: Machine, points: Sequence[Point], calm: Run) -> Line:
         await self._control.clear_ledger()
         told = ", ".join(one if isinstance(one, str) else f"{one:.0%}" for one in points)
         try:
@@ -85,7 +94,7 @@ class Bench:
             return Line(self._store, machine.name, told, "?", 0, machine.patience, (), 0, wrong)
         wrong_ones = differences(machine, calm, run)
         if not any(kill.in_the_middle for kill in run.kills):
-            wrong_ones.append("no kill met it alive: it proved nothing")
+            wrong_ones.append(_TOO_LATE)
         return await self._line(machine, told, run, wrong_ones)
 
     async def _line(self, machine: Machine, points: str, run: Run, wrong: list[str]) -> Line:
@@ -131,8 +140,7 @@ async def rehearse(store: str, chosen: Sequence[Machine], lease: float, folder: 
             calm, line = await of.calm(machine)
             lines.append(_tell(line))
             rows: list[tuple[Point, ...]] = [(point,) for point in _POINTS]
-            if not machine.parks:  # once it is parked, it comes to no other point
-                rows.append(_POINTS)
+            rows.append(_POINTS)
             if machine.word != "none":
                 rows.append(("word",))
             lines += [_tell(await of.killed(machine, points, calm)) for points in rows]

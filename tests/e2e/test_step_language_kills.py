@@ -12,7 +12,7 @@ from rehearsals.killing import Point, Run, audit, differences
 from rehearsals.machines import machines
 from rehearsals.step_language import bench
 
-ITEMS, MANY, ROUNDS = 60, 200, 40
+ITEMS, MANY, ROUNDS = 60, 600, 40  # of so many items there is a snapshot when half are done
 LEASE_SECONDS = 2.0
 
 
