@@ -8,10 +8,11 @@ crash at any point leaves a journal from which the next owner goes on by this sa
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, assert_never
 
 from core.data.flow import Answer as Evaluated
+from core.data.flow import Request
 from core.engine.attempts import Attempts
 from core.engine.births import summarise
 from core.engine.complaints import Complaints
@@ -50,6 +51,9 @@ T = TypeVar("T")
 
 FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
+
+LONGEST_STEP = 1.0
+"""Seconds of evaluating after which what was decided is written down, and news is heard."""
 
 TOLD_AT_ONCE = 32
 """Messages to other executions that one execution has under way."""
@@ -113,6 +117,7 @@ class Driver:
         self._at_once = asyncio.Semaphore(TOLD_AT_ONCE)
         self._polling: set[tuple[str, int]] = set()
         self._sent: dict[tuple[str, int], int] = {}
+        self._wanted: Mapping[Asked, Request] = {}
         self._commits = 0
         self._snapshot_at = 0
 
@@ -150,6 +155,7 @@ class Driver:
             state, events, commands, wake_at, queued = await self._step(state, facts, messages)
             # Also what has ended is kept until everybody who has to know of it was told.
             idle = state.in_flight == 0 and not state.outbox and not self._asking(commands)
+            idle = idle and not self._wanted
             if idle and queued:
                 # A turn may come at any moment, so it is kept in hand, unless too many are, or this worker is
                 # cut off: for another one there is no wait.
@@ -173,6 +179,9 @@ class Driver:
                 self._perform(command)
             await self._keep_snapshot(state)
             messages = ()
+            if self._wanted:
+                # It goes on at once, with what has come in meanwhile.
+                self._mailbox.put_nowait(_TICK)
             if committed is None or not committed.inbox:
                 facts, rung = await self._await_news(None if self.draining else wake_at, queued)
             else:
@@ -204,9 +213,16 @@ class Driver:
         """Fold what has come in, then decide, and tell the board at once what that takes of its budgets.
 
         What a decision wants to have evaluated first is asked for, and the decision goes on with the answers.
-        A draining driver starts nothing new.
+        But a call that was decided does not wait for the expressions of other steps, whose time is not its
+        own, nor a cancel for a long line of them: then the rest is evaluated in the next turn, before
+        anything is folded. A draining driver starts nothing new.
         """
         events: list[ev.AnyEvent] = []
+        began = self._clock.monotonic()
+        answers: dict[Asked, Evaluated] = {}
+        if self._wanted:
+            answers |= await evaluated(self._evaluator, self._wanted, state.workflow_id)
+            self._wanted = {}
         now = self._clock.now_ms()
         for news in self._unwrapped(facts):
             fact = in_time(state, news, now) if isinstance(news, Answer) else news
@@ -218,7 +234,6 @@ class Driver:
                 state = evolve(state, fact)
                 events.append(fact)
         commands: list[Command] = []
-        answers: dict[Asked, Evaluated] = {}
         while True:
             decision: Decision = decide(
                 state,
@@ -236,7 +251,10 @@ class Driver:
             events += decision.events
             commands += decision.commands
             state = decision.state
-            if not decision.wanted:
+            calls = any(isinstance(command, Send) for command in commands)
+            if calls or (answers and self._clock.monotonic() - began > LONGEST_STEP):
+                self._wanted = decision.wanted
+            if not decision.wanted or self._wanted:
                 return state, events, tuple(commands), decision.wake_at, decision.queued
             answers |= await evaluated(self._evaluator, decision.wanted, state.workflow_id)
             now = self._clock.now_ms()

@@ -10,6 +10,7 @@ from core.graph.model import TaskStep
 from core.machine import events as ev
 from core.machine.awaiting import prolonged
 from core.machine.limit import hold, let_go
+from core.machine.requests import lacks_input
 from core.machine.scopes import again, gone, new_visit, put_in
 from core.machine.state import Failure, Paused, State, Visit
 from core.machine.visits import moved
@@ -53,7 +54,7 @@ def resolved(state: State, event: ev.StepResolved) -> State:
             answered = answered.set(visit.path, None)
         case "failed":
             visit = replace(visit, failure=Failure(event.error, event.cause, event.step_id), settled=True)
-        case _ if not _is_task(state, visit):
+        case _ if not _is_task(state, visit) or lacks_input(state, visit):
             # The whole of it once more, as a new visit: no key is used a second time.
             state, visit = new_visit(gone(state, visit), visit.scope, visit.step_id)
         case _:

@@ -72,4 +72,13 @@ def parked_visit(state: State, step: str | None, verdict: str) -> Visit | str:
     targets = len(task.targets) if isinstance(task, TaskStep) else 0
     if verdict == "failover" and visit.target + 1 >= targets:
         return f"step {visit.step_id!r} has no target after the one where it is parked"
+    if verdict == "failover" and lacks_input(state, visit):
+        return f"step {visit.step_id!r} has no input yet, which no other target makes; retry it"
     return visit
+
+
+def lacks_input(state: State, visit: Visit) -> bool:
+    """Whether the visit's input could not be made from its template: nobody may be called with another."""
+    step = state.step_of(visit)
+    made = visit.entry is not None or not isinstance(step, TaskStep)
+    return not made and step.flow is not None and step.flow.arguments is not None

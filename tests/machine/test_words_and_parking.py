@@ -5,10 +5,11 @@ from core.engine.inbox import heard
 from core.graph.model import FailStep, ParallelStep, WaitStep
 from core.machine import events as ev
 from core.machine.decide import decide
+from core.machine.requests import parked_visit
 from core.machine.run import Asked, Rules
 from core.ports.store import Message
 from tests.machine.asks import pause, resolve, resume, task
-from tests.machine.helpers import Machine
+from tests.machine.helpers import AWS, GCP, Machine
 
 
 def hear(machine: Machine, kind: str, body: dict[str, object], message_id: str) -> None:
@@ -80,3 +81,20 @@ def test_each_of_two_waits_is_given_the_signal_that_it_took() -> None:
 
 def _result(request: Request) -> Answer:
     return Answer(value={"given": request.frame.result})
+
+
+def test_nobody_is_called_with_another_input_than_the_template_makes() -> None:
+    flow = Flow(language="native", arguments=Template({"order": "$.nothing.there"}))
+    machine = Machine(
+        task("a", "end", compensate="undo"), FailStep(id="end"), task("undo", flow=flow, targets=(AWS, GCP))
+    )
+    machine.answer({})
+    assert machine.state.status == "PARKED"
+    assert "no input" in str(parked_visit(machine.state, None, "failover"))
+    resolve(machine, "retry")
+    machine.decide()
+    assert [send.started.visit for send in machine.sent] == ["a"]
+    assert machine.state.status == "PARKED", "the template makes no more of it than before"
+    resolve(machine, "completed", output={})
+    machine.decide()
+    assert machine.state.status == "FAILED"
