@@ -43,6 +43,12 @@ def state_context(name: str, entered_at: int, retries: int | None) -> dict[str, 
     return context
 
 
+def map_context(walked: Mapping[str, Json]) -> dict[str, Json]:
+    """`Map`, of the walk of an `item` by its `index`, and its `key` where an object is walked."""
+    keyed = {"Key": walked["key"]} if "key" in walked else {}
+    return {"Item": {"Index": walked["index"], **keyed, "Value": walked["item"]}}
+
+
 def native_context(
     *, execution_id: str, workflow_id: str, started_at: int, item: Mapping[str, Json]
 ) -> dict[str, Json]:

@@ -60,7 +60,8 @@ def by_paths(flow: Flow, scope: Scope, limit: int) -> dict[str, Json]:
             value = Paths(scope).render(source, written, limit)
         else:
             value = _found(written, source, scope)
-        made[name] = _checked_path(name, written, source, value)
+        walks = name == "Items" and flow.objects and isinstance(value, dict)
+        made[name] = value if walks else _checked_path(name, written, source, value)
     return made
 
 
@@ -69,7 +70,8 @@ def by_expressions(flow: Flow, speaker: Expressions, limit: int) -> dict[str, Js
     made = {}
     for name, template in flow.fields.items():
         value = speaker.render(template.source, name, limit)
-        made[name] = _checked_expression(name, template, value, speaker.error)
+        walks = name == "Items" and flow.objects and isinstance(value, dict)
+        made[name] = value if walks else _checked_expression(name, template, value, speaker.error)
     return made
 
 

@@ -42,7 +42,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
     `fields` are further fields by their name in the definition (`TimeoutSeconds`, `SecondsPath`, `Items`,
     `Error`, `ToleratedFailurePercentagePath`, `MaxConcurrencyPath` ...), evaluated when the step is entered;
-    what each must be is checked in evaluating.py. `item` is evaluated for each item of a Map (ItemSelector).
+    what each must be is checked in evaluating.py. `item` is evaluated for each item of a Map (ItemSelector);
+    `objects` says that its Items may be an object too, whose members are walked.
     """
 
     language: Language
@@ -56,6 +57,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     assign: Template | None = None
     fields: Mapping[str, Template] = {}
     item: Template | None = None
+    objects: bool = False
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,6 +128,9 @@ def _map_entry(run: Run, visit: Visit, step: MapStep, found: Answer | None) -> e
         items = lookup(data, keys_of(step.items))
     else:
         items = data if value is UNSET else value
+    keyed = isinstance(items, dict) and step.flow is not None and step.flow.objects
+    if keyed:
+        items = [{"Key": name, "Value": value} for name, value in items.items()]
     if not isinstance(items, list):
         return _no_list(run, step, items)
     items = items[: fields["MaxItems"]] if "MaxItems" in fields else items
@@ -140,6 +143,7 @@ def _map_entry(run: Run, visit: Visit, step: MapStep, found: Answer | None) -> e
         items = batches(items, per_batch, shared)
     entry = ev.Entry(
         items=items,
+        keyed=keyed,
         max_concurrency=fields.get("MaxConcurrency"),
         tolerated_count=fields.get("ToleratedFailureCount"),
         tolerated_percent=fields.get("ToleratedFailurePercentage"),

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from core.data.context import execution_context, native_context, state_context
+from core.data.context import execution_context, map_context, native_context, state_context
 from core.data.flow import Answer, Flow, Frame, Kind, Request
 from core.failover.entropy import uniform
 from core.failover.routing import own_retry
@@ -28,7 +28,7 @@ from core.graph.model import (
     WorkflowStep,
 )
 from core.machine import events as ev
-from core.machine.items import joined_results
+from core.machine.items import joined_results, walked
 from core.machine.names import named
 from core.machine.run import Run
 from core.machine.state import Failure, Scope, Signal, State, Visit
@@ -53,7 +53,7 @@ def frame_of(
     scope = state.scopes[visit.scope]
     entered_at = visit.entered_at or run.now
     if state.workflow.language == "native":
-        own = {"item": _items(visit)[item], "index": item} if item is not None else _item_of(state, scope)
+        own = walked(visit, item) if item is not None else _item_of(state, scope)
         context = native_context(
             execution_id=state.execution_id,
             workflow_id=state.workflow_id,
@@ -71,9 +71,9 @@ def frame_of(
         step = state.workflow.steps[visit.step_id]
         can_retry = isinstance(step, TaskStep | ParallelStep | MapStep)
         context["State"] = state_context(visit.step_id, entered_at, sum(visit.retries) if can_retry else None)
-        walked = {"item": _items(visit)[item], "index": item} if item is not None else _item_of(state, scope)
-        if walked:
-            context["Map"] = {"Item": {"Index": walked["index"], "Value": walked["item"]}}
+        own = walked(visit, item) if item is not None else _item_of(state, scope)
+        if own:
+            context["Map"] = map_context(own)
         if isinstance(step, TaskStep) and step.awaits == "callback":
             context["Task"] = {"Token": token(run.rules.secret, state.execution_id, visit.path)}
     return Frame(
@@ -87,17 +87,13 @@ def frame_of(
     )
 
 
-def _items(visit: Visit) -> list[Json]:
-    return visit.entry.items if visit.entry is not None and visit.entry.items is not None else []
-
-
 def _item_of(state: State, scope: Scope) -> dict[str, Json]:
     """The item of the innermost MAP in whose walk the scope is."""
     here = scope
     while here.parent is not None:
         opener = state.visits[here.parent]
         if isinstance(state.workflow.steps[opener.step_id], MapStep):
-            return {"item": _items(opener)[here.index], "index": here.index}
+            return walked(opener, here.index)
         here = state.scopes[opener.scope]
     if here.undoes is not None and isinstance(here.data, dict) and "item" in here.data:
         # That of the visit which is undone.

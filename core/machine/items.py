@@ -14,6 +14,21 @@ def count(visit: Visit) -> int:
     return len(visit.entry.items) if visit.entry is not None and visit.entry.items is not None else 0
 
 
+def walked(visit: Visit, index: int) -> dict[str, Json]:
+    """What expressions see of an item: the `item`, its `index`, and its `key` where an object is walked."""
+    entry = visit.entry
+    if entry is None or entry.items is None:
+        return {}
+    return {"index": index, **member(entry.items[index], keyed=entry.keyed)}
+
+
+def member(item: Json, *, keyed: bool) -> dict[str, Json]:
+    """The `item`, and the `key` of a member of an object; a batch of members is an item without a key."""
+    if keyed and "Key" in item:
+        return {"item": item["Value"], "key": item["Key"]}
+    return {"item": item}
+
+
 def next_item(visit: Visit, step: MapStep) -> int | None:
     """The index of the item that may begin now; None where all have begun, or enough are under way."""
     at_once = step.max_concurrency

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from core.data.context import map_context
 from core.data.flow import Flow, Frame, Request
 from core.graph.model import Batching, Json, MapStep
 from core.machine import events as ev
 from core.machine.flowing import complete, fail, frame_of, size_of
-from core.machine.items import all_ended, has_tolerance, is_tolerated, next_item
+from core.machine.items import all_ended, has_tolerance, is_tolerated, member, next_item
 from core.machine.run import Run
 from core.machine.state import Failure, Visit
 
@@ -64,14 +65,16 @@ def _given(run: Run, visit: Visit, step: MapStep, index: int) -> tuple[Json] | F
         return (UNSET,)
     if step.batching is None:
         return _selected(run, visit, index, step.flow, frame_of(run, visit, "item", item=index))
-    there = visit.entry.items if visit.entry is not None and visit.entry.items is not None else []
+    if visit.entry is None or visit.entry.items is None:
+        return (UNSET,)
+    there = visit.entry.items
     batch = there[index]
     # Only the last batch is shorter, unless bytes bound them.
     sized = step.batching.size is not None or any("InputBytes" in name for name in step.flow.fields)
     before = sum(len(one["Items"]) for one in there[:index]) if sized else index * len(there[0]["Items"])
     frame = frame_of(run, visit, "item")
     made = [
-        _selected(run, visit, before + at, step.flow, _with_item(frame, before + at, item))
+        _selected(run, visit, before + at, step.flow, _with_item(frame, before + at, item, visit.entry))
         for at, item in enumerate(batch["Items"])
     ]
     failed = next((one for one in made if isinstance(one, Failure)), None)
@@ -81,10 +84,10 @@ def _given(run: Run, visit: Visit, step: MapStep, index: int) -> tuple[Json] | F
     return ({**batch, "Items": found},) if len(found) == len(made) else None
 
 
-def _with_item(frame: Frame, index: int, item: Json) -> Frame:
+def _with_item(frame: Frame, index: int, item: Json, entry: ev.Entry) -> Frame:
     """The frame of one item of a batch; each has chances of its own."""
-    walked = {"Item": {"Index": index, "Value": item}}
-    return replace(frame, context={**frame.context, "Map": walked}, entropy=frame.entropy ^ index)
+    own = map_context({"index": index, **member(item, keyed=entry.keyed)})
+    return replace(frame, context={**frame.context, "Map": own}, entropy=frame.entropy ^ index)
 
 
 def _selected(run: Run, visit: Visit, index: int, flow: Flow, frame: Frame) -> tuple[Json] | Failure | None:

@@ -3,6 +3,8 @@
 import re
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from core.data.flow import Template
 from core.graph.fields import Fields, object_at
 from core.graph.findings import shown
@@ -49,7 +51,7 @@ def read_map(state: State) -> MapStep:
         distributed=processor.distributed,
         results=results,
         retries=retries,
-        flow=read_flow(state, "Map", selector),
+        flow=msgspec.structs.replace(read_flow(state, "Map", selector), objects=processor.distributed),
         catch=catch,
     )
 
@@ -99,12 +101,12 @@ def _items(state: State) -> None:
     if not fields.present("Items"):
         return
     value = fields.raw("Items")
-    if isinstance(value, str | list):
+    if isinstance(value, str | list | dict):
         items = state.template(fields, "Items")
         if items is not None:
             state.evaluated["Items"] = items
         return
-    detail = f"'Items' must be a list or an expression, not {shown(value)}."
+    detail = f"'Items' must be a list, an object or an expression, not {shown(value)}."
     fields.wrong("Items", "wrong-type", detail, "Make it a list, or {% ... %}.")
 
 
