@@ -1,6 +1,7 @@
 """Reading JSON that a user names: a file, `-` for standard input, or the text itself."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -9,6 +10,8 @@ from cli.failures import USAGE, Stop, usage
 
 MAX_BYTES = 64 * 1024 * 1024
 """More than any server takes; it keeps a mistaken `/dev/zero` from filling the memory."""
+
+_SCALAR = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
 
 
 class NotJson(Stop):
@@ -45,8 +48,11 @@ def read_input(text: str | None) -> Any:
 
 
 def read_value(text: str, option: str) -> Any:
-    """What an `option` is given: text that begins with `{` or `[` is JSON itself, any other names a file."""
-    if text.lstrip()[:1] in {"{", "["}:
+    """What an `option` is given: text that begins with `{`, `[` or `"` is JSON itself.
+
+    So is a number, true, false or null of which there is no file; any other text names a file.
+    """
+    if text.lstrip()[:1] in {"{", "[", '"'} or (_SCALAR.fullmatch(text) and not Path(text).exists()):
         return parse_json(text.encode("utf-8", "surrogateescape"), option)
     return read_json(text)
 

@@ -26,7 +26,7 @@ def run(
     input_: Annotated[
         str | None,
         typer.Option(
-            "--input", metavar="FILE|JSON|-", help="The execution's input, a JSON object. Default {}."
+            "--input", metavar="FILE|JSON|-", help="The execution's input, natively an object. Default {}."
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and show it.")] = False,

@@ -1,5 +1,6 @@
 """`sidestep test`: run the definition in a file against supplied answers, without a server or a cloud."""
 
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -93,10 +94,16 @@ def _account(result: dict[str, Any]) -> list[Any]:
     lines = [telling.event(one) for one in result["history"] if one["type"] not in QUIET]
     status = str(result["status"])
     lines += [Text(), Text(status, f"bold {telling.STYLES.get(status, '')}".strip())]
-    lines.append(Text(f"steps   {' -> '.join(result['stepsEntered'])}"))
+    lines.append(Text(f"steps   {' -> '.join(_runs(result['stepsEntered']))}"))
     if "output" in result:
         lines.append(Text(f"output  {json.dumps(result['output'], ensure_ascii=False)}"))
     if "error" in result:
         cause = f": {result['cause']}" if result.get("cause") else ""
         lines.append(Text(f"error   {result['error']}{cause}"))
     return lines
+
+
+def _runs(names: list[str]) -> list[str]:
+    """The names, with those that stand many times in a row told once: the items of a MAP are thousands."""
+    counted = ((name, len(list(run))) for name, run in groupby(names))
+    return [name if count == 1 else f"{name} ({count} times)" for name, count in counted]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.documents import NotJson, read_input, read_json
+from cli.documents import NotJson, read_input, read_json, read_value
 from cli.failures import USAGE, Stop
 
 
@@ -39,6 +39,19 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, name: str) -> 
         read_json(f"{tmp_path}/{name}")
     assert told.value.code == USAGE
     assert not isinstance(told.value, NotJson)
+
+
+@pytest.mark.parametrize(("text", "value"), [("5", 5), ("-1.5e3", -1500.0), ("null", None), ('"x"', "x")])
+def test_an_input_that_is_no_object_is_json_itself(text: str, value: object) -> None:
+    assert read_value(text, "--input") == value
+
+
+def test_a_file_whose_name_could_be_a_number_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "5").write_bytes(b'{"a": 1}')
+    monkeypatch.chdir(tmp_path)
+    assert read_value("5", "--input") == {"a": 1}
 
 
 def test_an_input_is_json_itself_or_a_file(tmp_path: Path) -> None:

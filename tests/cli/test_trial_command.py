@@ -41,6 +41,22 @@ def test_it_prints_what_happened_and_how_it_ended(alone: Sidestep) -> None:
     assert lines[-3:] == ["COMPLETED", "steps   charge", 'output  {"amount": 12, "receipt": "r-1"}']
 
 
+def test_what_is_entered_many_times_in_a_row_is_told_once(alone: Sidestep) -> None:
+    flow = {
+        "StartAt": "Lines",
+        "States": {
+            "Lines": {
+                "Type": "Map",
+                "ItemProcessor": {"StartAt": "Line", "States": {"Line": {"Type": "Pass", "End": True}}},
+                "Next": "Done",
+            },
+            "Done": {"Type": "Succeed"},
+        },
+    }
+    done = alone("test", alone.file(flow), "--input", json.dumps([0] * 30))
+    assert "steps   Lines -> Line (30 times) -> Done" in done.out.splitlines()
+
+
 def test_json_is_the_whole_answer(alone: Sidestep) -> None:
     done = alone("test", alone.file(FLOW), "--mocks", json.dumps(MOCKS), "--json")
     assert done.code == 0
