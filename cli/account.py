@@ -61,7 +61,8 @@ def _family(view: Mapping[str, Any]) -> list[Text]:
         because = undoing.get("because") or {}
         why = on_line(str(because.get("error") or because.get("status")))
         left, given_up = undoing.get("left"), undoing.get("givenUp")
-        said = f"undone because of {why}: {undoing.get('undone')} steps"
+        undone = undoing.get("undone")
+        said = f"undone because of {why}: {undone} step{'' if undone == 1 else 's'}"
         said += f", {left} to go" if left else ""
         said += f", {given_up} given up" if given_up else ""
         lines.append(Text(said, "yellow"))

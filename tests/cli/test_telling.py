@@ -162,6 +162,12 @@ def test_parents_children_and_what_is_undone_are_told() -> None:
     assert "undone because of OutOfStock: 2 steps, 3 to go, 1 given up" in lines
     assert "child 01child-0" in lines
     assert "undoes fan/0/charge" in lines
+    (told,) = [
+        line.plain
+        for line in account({**VIEW, "compensating": {**undoing, "undone": 1, "left": 0, "givenUp": 0}})
+        if "undone" in line.plain
+    ]
+    assert told == "undone because of OutOfStock: 1 step"
 
 
 def test_a_target_that_was_passed_over_is_told_by_its_breaker() -> None:
