@@ -24,7 +24,7 @@ async def taken(sizes: list[int], budget: int) -> list[int]:
     claim = Claim("x", 1, 10.0)
     settings = EngineSettings(data_budget=budget)
     driver = Driver(
-        claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings, NOTHING, NOTHING
+        claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings, NOTHING, NOTHING
     )
     for number, size in enumerate(sizes):
         driver._mailbox.put_nowait(answer(number, size))
