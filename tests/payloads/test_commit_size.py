@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from core.engine.attempts import Attempts
 from core.engine.driver import Driver
 from core.engine.facts import Answer
 from core.engine.settings import EngineSettings
@@ -23,8 +24,10 @@ async def taken(sizes: list[int], budget: int) -> list[int]:
     """How many answers each turn takes."""
     claim = Claim("x", 1, 10.0)
     settings = EngineSettings(data_budget=budget)
+    clock = ManualClock()
+    attempts = Attempts({}, clock, NOTHING, settings)
     driver = Driver(
-        claim, "owner", NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, ManualClock(), settings, NOTHING, NOTHING
+        claim, "owner", NOTHING, NOTHING, attempts, NOTHING, NOTHING, clock, settings, NOTHING, NOTHING
     )
     for number, size in enumerate(sizes):
         driver._mailbox.put_nowait(answer(number, size))
