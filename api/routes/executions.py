@@ -129,7 +129,7 @@ async def show_history(request: Request, execution_id: str) -> Response:
 async def show_results(request: Request, execution_id: str) -> Response:
     """What the items of a MAP gave, by index: a page of them."""
     query = Query(request)
-    visit = query.text("visit", MAX_PATH) or ""
+    visit = query.required("visit", MAX_PATH)
     after = query.whole("after", -1, -1, MAX_SEQ)
     limit = query.whole("limit", 100, 1, 1_000)
     query.done()

@@ -36,6 +36,15 @@ class Query:
             return None
         return value
 
+    def required(self, name: str, limit: int = 128) -> str:
+        """A text that has to be there; empty where it is wrong."""
+        if name not in self._given:
+            self._known.append(name)
+            detail = f"The query parameter '{name}' is missing."
+            self._note(name, "missing-parameter", detail, f"Send ?{name}=...")
+            return ""
+        return self.text(name, limit) or ""
+
     def choice(self, name: str, options: Sequence[str]) -> str | None:
         """One of `options`, in any case."""
         value = self._one(name)
