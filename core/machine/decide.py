@@ -31,7 +31,7 @@ from core.graph.model import (
 from core.machine import events as ev
 from core.machine.beginning import begin
 from core.machine.flowing import choose, complete, entered, fail
-from core.machine.hedging import look, sent_at
+from core.machine.hedging import look, sent_at, worth_a_look
 from core.machine.maps import advance
 from core.machine.names import named, renamed
 from core.machine.offspring import advance as advance_child
@@ -165,7 +165,7 @@ class _Decider(Run):
             if not due:
                 break
         if self.state.watched and not self.stopping:
-            for path in sorted(self.state.watched):
+            for path in worth_a_look(self.state, self.at.health):
                 self.hedge(path)
             # What was cut short goes on, wherever that leads.
             self.take_up()

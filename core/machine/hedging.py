@@ -14,10 +14,10 @@ import msgspec
 
 from core.failover.breaker import Phase
 from core.failover.choosing import Chosen, choose, is_well, others
-from core.failover.health import FORCED_OPEN, Standing
+from core.failover.health import FORCED_OPEN, Health, Standing
 from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.roles import HEDGE, PROBE, STATIC
-from core.graph.model import TaskStep
+from core.graph.model import Target, TaskStep
 from core.machine.state import OpenAttempt, State, Visit
 from core.machine.tasks import Moment, Plan, start
 
@@ -33,6 +33,33 @@ class Look(msgspec.Struct, frozen=True):
     plan: Plan | None = None
     cut: Outcome | None = None
     again: int | None = None
+
+
+def worth_a_look(state: State, health: Health) -> list[str]:
+    """The watched paths, sorted, but those of whose calls `look` can say nothing, however long they take.
+
+    With thousands of items under way this is asked at every answer.
+    """
+    asked: dict[tuple[str, Target], bool] = {}
+    found = []
+    for path in state.watched:
+        visit = state.visits[path]
+        about = (visit.step_id, visit.open[0].target)
+        worth = asked.get(about)
+        if worth is None:
+            step = state.workflow.steps[visit.step_id]
+            worth = not isinstance(step, TaskStep) or _asks(step, health.of(about[1]))
+            asked[about] = worth
+        if worth:
+            found.append(path)
+    return sorted(found)
+
+
+def _asks(step: TaskStep, standing: Standing) -> bool:
+    """Whether something may have to be done about a call of `step`, now or later."""
+    if step.effects == "pure" and step.hedge:
+        return True
+    return _due(step, standing, 0) is not None
 
 
 def look(state: State, visit: Visit, step: TaskStep, at: Moment) -> Look:

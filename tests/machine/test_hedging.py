@@ -7,6 +7,7 @@ from core.failover.health import Health, Standing
 from core.graph.model import SucceedStep, TaskStep
 from core.machine import events as ev
 from core.machine.decide import Abort, decide
+from core.machine.hedging import worth_a_look
 from tests.machine.helpers import AWS, AZURE, GCP, REFUSED, TIMED_OUT, Machine
 
 USUAL = Standing(p95_ms=40.0, p99_ms=80.0, overdue_ms=500.0)
@@ -248,3 +249,21 @@ def test_the_time_that_writing_it_down_took_is_not_the_calls() -> None:
     early = decide(one.state, at, CALM, sent=sent)
     assert (early.commands, early.wake_at) == ((), at + 30)
     assert decide(one.state, at + 30, CALM, sent=sent).commands
+
+
+@pytest.mark.parametrize(
+    ("step", "health", "worth"),
+    [
+        (AGAIN, CALM, False),
+        (AGAIN, GONE, True),
+        (task(hedge=False), CALM, False),
+        (task(hedge=False), GONE, True),
+        (task(hedge=True), Health(), True),
+    ],
+)
+def test_only_calls_about_which_something_may_be_done_are_looked_at(
+    step: TaskStep, health: Health, *, worth: bool
+) -> None:
+    one = machine(step, Health())
+    assert list(one.state.watched) == ["t"]
+    assert worth_a_look(one.state, health) == (["t"] if worth else [])
