@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from core.engine.words import called_back, signalled
+from core.engine.words import called_back, is_superfluous, signalled
 from core.graph.model import TaskStep
 from core.machine import events as ev
 from core.machine.requests import RESOLVED_AS_FAILED, VERDICTS, parked_visit, refused
@@ -45,6 +45,8 @@ def heard(state: State, message: Message, now: int) -> tuple[ev.AnyEvent, ...]:
             return (_child_ended(state, message, body),)
         case "signal":
             return (_or_ignored(message, signalled(state, message, body, now)),)
+        case "callback" if is_superfluous(state, message, body, now):
+            return ()
         case "callback":
             return (_or_ignored(message, called_back(state, message, body, now)),)
         case "resolve":

@@ -5,12 +5,17 @@ from typing import Any
 
 import msgspec
 
-from core.graph.model import WaitStep
+from core.graph.model import TaskStep, WaitStep
 from core.machine import events as ev
 from core.machine.answerable import FAILED_BY_CALLBACK, SAID, callback_visit, signal_refusal
 from core.machine.state import State, Visit
 from core.machine.transitions import PARKED
 from core.ports.store import Message
+
+BEATS_APART_MS = 10_000
+"""Heartbeats that are less far apart than this, and than a tenth of the time within which one is needed, are
+not written down.
+"""
 
 
 def signalled(state: State, message: Message, body: Mapping[str, Any], now: int) -> ev.SignalReceived | str:
@@ -81,6 +86,22 @@ def called_back(
         cause=cause,
         actor=message.actor,
     )
+
+
+def is_superfluous(state: State, message: Message, body: Mapping[str, Any], now: int) -> bool:
+    """Whether it is a heartbeat so soon after another one that it is not worth a line in the journal.
+
+    Whoever holds a token may send them without end.
+    """
+    visit = state.visits.get(str(body.get("visit", "")))
+    if body.get("status") != "heartbeat" or visit is None or not visit.open:
+        return False
+    attempt, step = visit.open[-1], state.step_of(visit)
+    if attempt.beat_at is None or attempt.beat_at <= (attempt.accepted_at or 0):
+        return False
+    every = step.heartbeat_ms if isinstance(step, TaskStep) else None
+    pause = BEATS_APART_MS if every is None else min(BEATS_APART_MS, every // 10)
+    return min(now, message.sent_at_ms or now) - attempt.beat_at < pause
 
 
 def _attempt(state: State, visit: Visit) -> int:

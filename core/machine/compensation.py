@@ -45,7 +45,9 @@ def ended_otherwise(state: State, visit: Visit, step: Step) -> State:
     if visit.settled and visit.failure is not None:
         # A person knows that it did nothing.
         return state
-    if not visit.doubt and visit.child is None:
+    # One that answered, and whose output could not be made of it, did all that it does.
+    answered = visit.outcome is not None and visit.outcome.ok
+    if not visit.doubt and not answered and visit.child is None:
         return state
     return replace(state, doubtful=state.doubtful.set(visit.path, None))
 

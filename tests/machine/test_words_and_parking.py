@@ -2,7 +2,7 @@
 
 from core.data.flow import Answer, Flow, Request, Template
 from core.engine.inbox import heard
-from core.graph.model import FailStep, ParallelStep, WaitStep
+from core.graph.model import FailStep, ParallelStep, TaskStep, WaitStep
 from core.machine import events as ev
 from core.machine.decide import decide
 from core.machine.requests import parked_visit
@@ -98,3 +98,35 @@ def test_nobody_is_called_with_another_input_than_the_template_makes() -> None:
     resolve(machine, "completed", output={})
     machine.decide()
     assert machine.state.status == "FAILED"
+
+
+def test_heartbeats_without_end_do_not_fill_the_journal() -> None:
+    call = TaskStep(
+        id="a",
+        targets=(AWS,),
+        awaits="callback",
+        heartbeat_ms=20_000,
+        timeout_ms=600_000,
+        deadline_ms=700_000,
+    )
+    machine = Machine(call)
+    machine.tell(ev.AttemptAccepted(visit="a", step_id="a", attempt=1, at=machine.now))
+    machine.decide()
+    for number in range(3_000):
+        machine.now += 10
+        hear(machine, "callback", {"visit": "a", "status": "heartbeat"}, f"m{number}")
+    assert 10 < machine.kinds().count("HEARTBEAT_RECEIVED") <= 16
+    assert machine.state.status == "RUNNING"
+    assert machine.wake_at is not None
+    assert machine.wake_at > machine.now + 17_000, "a sign of life counts"
+
+
+def test_a_step_that_answered_what_its_output_cannot_be_made_of_is_told_as_not_undone() -> None:
+    flow = Flow(language="native", output=Template({"x": "$.nothing"}))
+    machine = Machine(
+        task("z", "a", compensate="undo"), task("a", None, compensate="undo", flow=flow), task("undo")
+    )
+    machine.answer({})
+    machine.answer({"charged": 1})
+    begun = next(one for one in machine.events if isinstance(one, ev.CompensationStarted))
+    assert begun.doubtful == ("a",)
