@@ -162,6 +162,7 @@ class Run:
             visit = self.state.visits[path]
             self.abandon(visit, reason)
             self.queued.pop(path, None)
+            self.held.discard(path)
             for asked in [asked for asked in self.wanted if asked[0] == path]:
                 del self.wanted[asked]
             at = self.now if visit.status == PARKED else None

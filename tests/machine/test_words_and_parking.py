@@ -130,3 +130,18 @@ def test_a_step_that_answered_what_its_output_cannot_be_made_of_is_told_as_not_u
     machine.answer({"charged": 1})
     begun = next(one for one in machine.events if isinstance(one, ev.CompensationStarted))
     assert begun.doubtful == ("a",)
+
+
+def test_an_expression_of_a_branch_that_was_given_up_keeps_nothing_from_being_parked() -> None:
+    slow = Flow(language="native", arguments=Template({"n": "{% $uppercase($string(n)) & '' %}"}))
+    machine = Machine(
+        task("a", "end", compensate="undo"),
+        FailStep(id="end"),
+        ParallelStep(id="undo", branches=("asks", "fails")),
+        task("asks", flow=slow),
+        FailStep(id="fails"),
+    )
+    machine.answer({})
+    assert not machine.state.ready
+    assert machine.state.parked == 1
+    assert machine.state.status == "PARKED", "a person has to be told"
