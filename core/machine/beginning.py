@@ -3,6 +3,7 @@
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from core.data.flow import Answer
 from core.data.paths import MISSING, lookup
@@ -36,6 +37,11 @@ def begin(run: Run, visit: Visit) -> bool:
             _fallen(run, visit, step, made)
             return False
         entry = made
+        large = None if entry is None else run.too_much_given(_size(entry))
+        if large is not None:
+            _started(run, visit, step, None)
+            fail(run, run.state.visits[visit.path], replace(large, step_id=step.id))
+            return False
     _started(run, visit, step, entry)
     return True
 
@@ -75,8 +81,13 @@ def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None
             entry=entry,
             retry=visit.retry,
             undoes=run.state.scopes[visit.scope].undoes,
+            size=0 if entry is None else _size(entry),
         )
     )
+
+
+def _size(entry: ev.Entry) -> int:
+    return size_of(entry.input) + (0 if entry.items is None else size_of(entry.items))
 
 
 def _is_open(step: Step) -> bool:

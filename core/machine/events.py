@@ -163,8 +163,8 @@ class RequestIgnored(Event, frozen=True, kw_only=True, tag="REQUEST_IGNORED"):
 class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
     """A visit began, at `at`. `deadline_at` bounds a TASK, `wake_at` ends a WAIT (or what it waits for).
 
-    `entry` is what was evaluated for it. With `retry` it is a whole PARALLEL, MAP or WORKFLOW once more. It
-    belongs to the compensation of the visit `undoes`, where there is one.
+    `entry` is what was evaluated for it, of `size` bytes of JSON. With `retry` it is a whole PARALLEL, MAP or
+    WORKFLOW once more. It belongs to the compensation of the visit `undoes`, where there is one.
     """
 
     visit: str
@@ -175,6 +175,7 @@ class StepStarted(Event, frozen=True, kw_only=True, tag="STEP_STARTED"):
     entry: Entry | None = None
     retry: bool = False
     undoes: str | None = None
+    size: int = 0
 
 
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="ATTEMPT_STARTED"):

@@ -71,12 +71,15 @@ class SignalReceived(Event, frozen=True, kw_only=True, tag="SIGNAL_RECEIVED"):
 
 
 class ItemStarted(Event, frozen=True, kw_only=True, tag="ITEM_STARTED"):
-    """The walk for item number `index` of a MAP began, with `input` where that is not the item itself."""
+    """The walk for item number `index` of a MAP began, with `input` (`size` bytes of JSON) where that is not
+    the item itself.
+    """
 
     visit: str
     step_id: str
     index: int
     input: Any = msgspec.UNSET
+    size: int = 0
 
 
 class ChildStarted(Event, frozen=True, kw_only=True, tag="CHILD_STARTED"):

@@ -27,9 +27,12 @@ def advance(run: Run, visit: Visit, step: MapStep) -> None:
         return
     begun = 0
     while not run.stopping and (index := next_item(visit, step)) is not None:
-        given = UNSET
+        given, size = UNSET, 0
         if step.flow is not None and step.flow.item is not None:
             found = _given(run, visit, step, index)
+            size = size_of(found[0]) if isinstance(found, tuple) else 0
+            large = run.too_much_given(size)
+            found = found if large is None else replace(large, step_id=step.id)
             if isinstance(found, Failure):
                 run.stop_visits(visit.path + "/", f"an item of {visit.step_id} has no input")
                 fail(run, run.state.visits[visit.path], found)
@@ -38,7 +41,7 @@ def advance(run: Run, visit: Visit, step: MapStep) -> None:
                 _ask_ahead(run, visit, step, index)
                 return
             given = found[0]
-        run.emit(ev.ItemStarted(visit=visit.path, step_id=step.id, index=index, input=given))
+        run.emit(ev.ItemStarted(visit=visit.path, step_id=step.id, index=index, input=given, size=size))
         visit = run.state.visits[visit.path]
         begun += 1
         if begun == BEGUN_AT_ONCE and next_item(visit, step) is not None:

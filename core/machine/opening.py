@@ -19,6 +19,8 @@ def item_started(state: State, event: ev.ItemStarted) -> State:
     step = state.step_of(visit)
     if not isinstance(step, MapStep) or not _may_begin(visit, event.index):
         raise IllegalEvent(f"item {event.index} of {event.visit} cannot begin")
+    if event.size:
+        state = replace(state, given_bytes=state.given_bytes + event.size)
     state = open_item(state, visit, step, event.index, event.input)
     visit = state.visits[visit.path]
     if next_item(visit, step) is None:

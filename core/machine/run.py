@@ -14,6 +14,9 @@ from core.machine.state import Failure, Outgoing, State, Visit
 from core.machine.tasks import Moment, Send
 from core.machine.transitions import PARKED
 
+INPUTS = 8
+"""What templates make of the same data again and again may have so many times the bytes of all outputs."""
+
 
 class Rules(msgspec.Struct, frozen=True):
     """Settings that decisions need.
@@ -121,6 +124,16 @@ class Run:
         if self.state.data_bytes <= budget:
             return None
         cause = f"the outputs of this execution have more than {self.rules.data_budget} bytes together"
+        return Failure("Sidestep.DataLimitExceeded", cause)
+
+    def too_much_given(self, size: int) -> Failure | None:
+        """The failure of a step with which templates would have given more to steps than the journal bears:
+        `INPUTS` times as much as the outputs may have.
+        """
+        most = INPUTS * self.rules.data_budget * (1 if self.state.ending is None else 2)
+        if self.state.given_bytes + size <= most:
+            return None
+        cause = f"the inputs that were made for steps of this execution have more than {most} bytes together"
         return Failure("Sidestep.DataLimitExceeded", cause)
 
     def too_large(self, what: str, value: object) -> Failure | None:

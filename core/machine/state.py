@@ -194,13 +194,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.
     `seen` are the steps that were entered, `runaway` is one that was too often; `data_bytes` adds up the
-    sizes of the input and the outputs. `in_flight` and `parked` count open attempts that somebody has to hold
-    (none that was accepted), and parked visits; `watched` holds the paths of visits whose one open attempt
-    may be hedged or cut short. `failure` is what ended the root scope, where something did, and `fallen` the
-    root's visit that failed or was cancelled. `answered` holds the paths of ready visits that have their
-    result. `held_at` is since when the time limit stands still, `redrives` how often it was run again after
-    its end. `retried` counts the retries of each step, and of all under the empty name. `listening` holds the
-    paths of WAITs that wait for a word from outside: the signal's name, or nothing for a callback. `signals`
+    sizes of the input and the outputs, `given_bytes` those of what templates made for steps. `in_flight` and
+    `parked` count open attempts that somebody has to hold (none that was accepted), and parked visits;
+    `watched` holds the paths of visits whose one open attempt may be hedged or cut short. `failure` is what
+    ended the root scope, where something did, and `fallen` the root's visit that failed or was cancelled.
+    `answered` holds the paths of ready visits that have their result. `held_at` is since when the time limit
+    stands still, `redrives` how often it was run again after its end. `retried` counts the retries of each
+    step, and of all under the empty name. `listening` holds the paths of WAITs that wait for a word from
+    outside: the signal's name, or nothing for a callback. `signals`
     wait for a WAIT, `outbox` for being sent, and `undo`, by the order of completion, for a failure; while
     they are undone, and for ever after, `ending` says what comes after it. `doubtful` are visits that ended
     without our knowing whether what would be undone was done.
@@ -219,6 +220,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     seen: Map[str, None] = Map()
     runaway: str | None = None
     data_bytes: int = 0
+    given_bytes: int = 0
     visit_budget: int = 10_000
     deadline_at: int | None = None
     in_flight: int = 0

@@ -34,6 +34,8 @@ def step_started(state: State, event: ev.StepStarted) -> State:
     """PENDING to RUNNING; a PARALLEL opens its branches, a WAIT its timer."""
     visit = moved(state, event.visit, event)
     step = state.workflow.steps[visit.step_id]
+    if event.size:
+        state = replace(state, given_bytes=state.given_bytes + event.size)
     if visit.path in state.waiting:
         state = replace(
             state,
