@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from core.errors import IllegalEvent
 from core.failover.outcome import Executed, Outcome, Scope, succeeded
-from core.graph.model import Step, TaskStep, WaitStep
+from core.graph.model import Step, TaskStep
 from core.machine import events as ev
 from core.machine.scopes import without
 from core.machine.state import Failure, OpenAttempt, Signal, State, Visit
@@ -115,8 +115,9 @@ def prolonged(state: State, visit: Visit, took: int) -> tuple[Visit, int | None]
     for next is an instant, and stays.
     """
     step = state.step_of(visit)
-    if isinstance(step, WaitStep):
-        if visit.path not in state.listening or visit.wake_at is None:
+    if not isinstance(step, TaskStep):
+        waits = visit.path in state.listening or visit.child is not None
+        if not waits or visit.wake_at is None:
             return visit, None
         visit = replace(visit, wake_at=visit.wake_at + took)
         return visit, visit.wake_at

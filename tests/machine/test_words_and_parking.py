@@ -2,7 +2,7 @@
 
 from core.data.flow import Answer, Flow, Request, Template
 from core.engine.inbox import heard
-from core.graph.model import FailStep, ParallelStep, TaskStep, WaitStep
+from core.graph.model import FailStep, ParallelStep, TaskStep, WaitStep, WorkflowStep
 from core.machine import events as ev
 from core.machine.decide import decide
 from core.machine.requests import parked_visit
@@ -145,3 +145,14 @@ def test_an_expression_of_a_branch_that_was_given_up_keeps_nothing_from_being_pa
     assert not machine.state.ready
     assert machine.state.parked == 1
     assert machine.state.status == "PARKED", "a person has to be told"
+
+
+def test_the_time_that_a_child_has_stands_still_in_a_pause() -> None:
+    machine = Machine(WorkflowStep(id="w", workflow_id="child", timeout_ms=10_000))
+    machine.now += 4_000
+    pause(machine)
+    machine.now += 3_600_000
+    resume(machine)
+    assert machine.wake_at == machine.now + 6_000
+    machine.sleep_until_wake()
+    assert machine.state.status == "FAILED"
