@@ -23,6 +23,7 @@ def settings_with(url: str, folder: Path, *, response_bytes: int | None = None, 
     if response_bytes is not None:
         http["max_response_bytes"] = response_bytes
     store = f"sqlite:{folder / 'test.db'}"
+    more.setdefault("data_limit", 8 * MIB)
     return Settings(port=0, store=store, providers=ProvidersSection(http=HttpSection(**http)), **more)
 
 
