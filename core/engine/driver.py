@@ -19,7 +19,7 @@ from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.evaluating import evaluated
 from core.engine.facts import Answer, fits, in_time, left_by_former_owner, size_of
-from core.engine.inbox import heard
+from core.engine.inbox import heard, portion
 from core.engine.posting import Post, Told
 from core.engine.recovery import rebuild
 from core.engine.settings import EngineSettings
@@ -152,6 +152,7 @@ class Driver:
         messages = loaded.inbox
         while True:
             await self._hold_lease()
+            messages = portion(messages, self._rules.data_budget)
             state, events, commands, wake_at, queued = await self._step(state, facts, messages)
             # Also what has ended is kept until everybody who has to know of it was told.
             idle = state.in_flight == 0 and not state.outbox and not self._asking(commands)

@@ -20,6 +20,18 @@ from core.ports.store import Message
 log = logging.getLogger("sidestep.engine")
 
 
+def portion(messages: tuple[Message, ...], budget: int) -> tuple[Message, ...]:
+    """The oldest of these messages, up to the one that passes `budget` bytes of JSON: what they bring stands
+    in one commit. The others stay in the inbox until the next.
+    """
+    size = 0
+    for number, message in enumerate(messages[:-1], start=1):
+        size += len(msgspec.json.encode(message.body))
+        if size > budget:
+            return messages[:number]
+    return messages
+
+
 def heard(state: State, message: Message, now: int) -> tuple[ev.AnyEvent, ...]:
     """The message as events that fit the state; `now` is host time (Unix epoch, milliseconds)."""
     body: Mapping[str, Any] = message.body if isinstance(message.body, dict) else {}
