@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from core.data.decoding import check_depth
+from core.engine.hiding import HIDDEN
 from core.engine.patience import Patience
 from core.engine.polling import ask, ended, first_poll_at, next_poll_at
 from core.engine.settings import EngineSettings
@@ -187,6 +188,10 @@ class Attempts:
             # A port's promise was broken. The call may have gone out, so the attempt is ambiguous.
             log.exception("the %s adapter raised; the attempt counts as MAYBE executed", provider.name)
             return _broken_adapter(f"the adapter raised {type(error).__name__}", "Sidestep.AdapterError")
+        if token is not None and token in outcome.cause:
+            # A function that tells of its call in an error tells everybody who reads what it failed with,
+            # and the next attempt has the same token.
+            outcome = replace(outcome, cause=outcome.cause.replace(token, HIDDEN))
         return outcome
 
 

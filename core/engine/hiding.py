@@ -19,7 +19,9 @@ def without_tokens(value: Any, visit: str) -> Any:
         case str():
             return _TOKEN.sub(lambda found: HIDDEN if _is_of(found[1], visit) else found[0], value)
         case dict():
-            return {name: without_tokens(inner, visit) for name, inner in value.items()}
+            return {
+                without_tokens(name, visit): without_tokens(inner, visit) for name, inner in value.items()
+            }
         case list():
             return [without_tokens(inner, visit) for inner in value]
         case _:
