@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from core.graph.draft import BRANCH, COMPENSATION, FLOW, Draft, Kind, Reference
 from core.graph.findings import Findings, Place, shown
 from core.graph.model import MapStep
+from core.graph.repeats import hint_repeats
 
 NAMED: Final = 5
 """Steps that one sentence names before it says 'and N more'."""
@@ -65,6 +66,7 @@ def check_structure(draft: Draft, findings: Findings) -> None:
                     draft.words.lead_to,
                 )
     _report_traps(draft, edges, findings)
+    hint_repeats(draft, {step: scope.owner for step, scope in scopes.items()}, findings)
 
 
 def _names(draft: Draft) -> dict[Place, dict[str, str]]:
