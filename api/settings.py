@@ -152,6 +152,9 @@ class FailoverSection(Section):
     overdue_factor: Annotated[float, Field(ge=1, le=100)] = DEFAULTS.overdue_factor
     overdue_floor_ms: Milliseconds = DEFAULTS.overdue_floor_ms
     overdue_samples: Count = DEFAULTS.overdue_samples
+    hang_seconds: Waiting = DEFAULTS.hang_seconds
+    hang_probe_seconds: Waiting = DEFAULTS.hang_probe_seconds
+    hang_probes: Annotated[int, Field(ge=1, le=100)] = DEFAULTS.hang_probes
     open_seconds: Waiting = DEFAULTS.open_seconds
     open_longest_seconds: Waiting = DEFAULTS.open_longest_seconds
     open_jitter: Annotated[float, Field(ge=0, le=0.5)] = DEFAULTS.open_jitter

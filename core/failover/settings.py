@@ -17,7 +17,11 @@ class FailoverSettings(msgspec.Struct, frozen=True, kw_only=True):
     functions agree, or the share `agreeing_share` of those in use, but never on one of several.
 
     A call under way is overdue once it is older than `overdue_factor` x p99.9 of its function, at least
-    `overdue_floor_ms` and at most its timeout; with fewer than `overdue_samples` answers, its timeout.
+    `overdue_floor_ms` and at most its timeout; with fewer than `overdue_samples` answers, its timeout. But
+    while one is under way for longer than `hang_seconds`, its place is asked, every `hang_probe_seconds` at
+    most, whether it still answers; it opens when `hang_probes` probes in a row fail. Five seconds are longer
+    than nearly every cold start, so calls in good order are hardly ever reason to ask; two, the time that a
+    probe may take, keep probes apart; one probe can be lost to chance, three together hardly are.
 
     It stays open for `open_seconds`, doubled with each opening up to `open_longest_seconds`, give or take the
     share `open_jitter`; then probes, one at a time, `probe_every_seconds` apart, `probe_successes` of which
@@ -45,6 +49,9 @@ class FailoverSettings(msgspec.Struct, frozen=True, kw_only=True):
     overdue_factor: float = 3.0
     overdue_floor_ms: int = 500
     overdue_samples: int = 200
+    hang_seconds: float = 5.0
+    hang_probe_seconds: float = 2.0
+    hang_probes: int = 3
     open_seconds: float = 5.0
     open_longest_seconds: float = 300.0
     open_jitter: float = 0.1

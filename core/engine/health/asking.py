@@ -93,6 +93,12 @@ class Asking:
         ok = verdict(watched, proof)
         return None if ok is None else Answer(ok=ok, why=outcome_told(outcome), real=canary)
 
+    async def reach(self, watched: Watched, target: Target) -> Answer | None:
+        """Make the cheapest call, even of a canary; None where it says nothing."""
+        outcome = await self._outcome(target, canary=False)
+        ok = None if outcome is None else verdict(watched, _proof(outcome))
+        return None if outcome is None or ok is None else Answer(ok=ok, why=outcome_told(outcome), real=False)
+
     async def _outcome(self, target: Target, *, canary: bool) -> Outcome | None:
         """What one probe came to; None where none went out or its adapter raised."""
         provider = self._providers.get(target.provider)

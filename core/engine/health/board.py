@@ -20,6 +20,7 @@ from core.engine.health.boardtime import BoardTime
 from core.engine.health.budgets import Budgets
 from core.engine.health.calls import Calls
 from core.engine.health.flights import BoardFlight
+from core.engine.health.hanging import Hanging
 from core.engine.health.isolation import Isolation
 from core.engine.health.judge import Judge
 from core.engine.health.overrides import Overrides, checked
@@ -121,6 +122,10 @@ class Board(HealthBoard):
         )
         self._outbox.adopt = self._sharing.adopt
         stats: defaultdict[str, Stats] = defaultdict(Stats)
+        asking = Asking(clock, settings, providers or {}, canaries or {}, lambda name: stats[name].probe())
+        self._hanging = Hanging(
+            clock, self._time, settings, self._register, self._judge, self._isolation, asking
+        )
         self._prober = Prober(
             link,
             replica,
@@ -130,7 +135,7 @@ class Board(HealthBoard):
             self._judge,
             self._standings,
             self._queue,
-            Asking(clock, settings, providers or {}, canaries or {}, lambda name: stats[name].probe()),
+            asking,
             self._isolation,
         )
         for target in (canaries or {}).values():
@@ -180,6 +185,7 @@ class Board(HealthBoard):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._prober.stop()
+        await self._hanging.stop()
         self._judge.tell_of_openings(None)
         try:
             await self._outbox.finish()
@@ -302,6 +308,7 @@ class Board(HealthBoard):
         self._sharing.expire()
         if self._probing:
             self._prober.tick(now)
+            self._hanging.tick()
 
     async def _beat(self) -> None:
         now = self._clock.now_ms()
@@ -309,6 +316,7 @@ class Board(HealthBoard):
         self._judge.sweep()
         self._standings.gone(self._register.sweep(now))
         self._standings.gone_places(self._register.sweep_places(now))
+        self._hanging.sweep()
         if self._probing:
             self._prober.look_at_idle(now)
         await self._sharing.beat()

@@ -21,6 +21,7 @@ from core.engine.health.standings import Standings
 from core.engine.health.stats import Stats
 from core.engine.health.tallies import CALLS, FAILURES, FAULTS, Tallies
 from core.failover.evidence import Against, against
+from core.failover.hanging import answered
 from core.failover.health import place_of
 from core.failover.outcome import Executed, Outcome
 from core.failover.roles import HEDGE, RETRY
@@ -234,6 +235,7 @@ class Calls:
         else:
             place.streak.succeeded(sent_ms)
             place.probe_failed_at = None
+            place.hang = answered(self._time.now_ms)
             self._judge.answered(sent_ms, now)
 
     def _overdue(self, flight: BoardFlight, function: FunctionWatch, now: int) -> None:

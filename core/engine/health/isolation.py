@@ -72,16 +72,19 @@ class Isolation:
         """The same, where it concerns this provider."""
         return self.told if provider in self.providers else None
 
-    def with_others(self, place: PlaceWatch, now: int) -> tuple[str, ...]:
+    def with_others(
+        self, place: PlaceWatch, now: int, silent: tuple[PlaceWatch, ...] = ()
+    ) -> tuple[str, ...]:
         """Which providers fail together with this one, whose place is about to be opened, so that this
-        replica must be cut off; none where it is not.
+        replica must be cut off; none where it is not. `silent` are places that were asked just now, and did
+        not answer.
         """
-        if not place.streak.length and not place.late:
+        if not (place.streak.length or place.late or place.hang.failed):
             return ()
         rivals = [
             other
             for other in self._register.places.values()
-            if other.provider != place.provider and self._fails(other, now)
+            if other.provider != place.provider and (other in silent or self._fails(other, now))
         ]
         if not rivals or self._answered(place, rivals):
             return ()
@@ -131,7 +134,7 @@ class Isolation:
         few functions that workflows begin with.
         """
         row = place.streak.length + sum(len(function.late) for function in place.late)
-        if not row:
+        if not (row or place.hang.failed >= self._settings.hang_probes):
             return False
         lately = now - place.called_at <= 1_000 * self._settings.window_seconds
         if row >= self._settings.consecutive and lately and place.breaker.phase in LETS_THROUGH:

@@ -18,6 +18,7 @@ from core.engine.health.register import Register
 from core.engine.health.standings import Standings
 from core.engine.health.watched import LETS_THROUGH, Probing, Watched
 from core.failover.breaker import Breaker, Counts, Phase, breach, judge, probed
+from core.failover.hanging import hung
 from core.failover.settings import FailoverSettings
 from core.graph.model import Target
 from core.ports.link import HealthEvent
@@ -136,14 +137,28 @@ class Judge:
         after = judge(breaker, counts, now, self._settings, self._entropy())
         if after is breaker:
             self._doubt(place, counts)
-            return
+        else:
+            self._place_moves(place, after, now)
+
+    def hung(self, place: PlaceWatch, *, hung_ms: float, silent: tuple[PlaceWatch, ...], now: int) -> None:
+        """Probes of this place failed while a call hung there for so long. `silent` are places of all other
+        providers that were asked, if none of them answered.
+        """
+        after = hung(place.breaker, place.hang, hung_ms, now, self._settings, self._entropy())
+        if after is not place.breaker:
+            self._place_moves(place, after, now, silent)
+
+    def _place_moves(
+        self, place: PlaceWatch, after: Breaker, now: int, silent: tuple[PlaceWatch, ...] = ()
+    ) -> None:
+        """Carry out what was decided of a place, unless it is this replica that is cut off."""
         if self._isolation.since is not None:
             if after.phase is Phase.OPEN and place.provider not in self._isolation.providers:
                 self._isolation.add(place.provider)
                 self._standings.all()
         elif after.phase is not Phase.OPEN:
             self.change(place, after, now)
-        elif cut_off := self._isolation.with_others(place, now):
+        elif cut_off := self._isolation.with_others(place, now, silent):
             self._isolate(cut_off, now)
         else:
             self.change(place, after, now)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from core.engine.health.watched import Watched
 from core.failover.breaker import Counts, Phase
+from core.failover.hanging import Hang
 from core.failover.health import Place
 from core.failover.settings import FailoverSettings
 from core.graph.model import Target
@@ -28,6 +29,7 @@ class PlaceWatch(Watched):
         "checked_at",
         "failing_since",
         "functions",
+        "hang",
         "idle_probed_at",
         "last_target",
         "late",
@@ -47,8 +49,14 @@ class PlaceWatch(Watched):
         self.probe_failed_at: int | None = None
         self.probe_why = ""
         self.checked_at = 0
+        self.hang = Hang()
         self.failing_since = 0
         """When the first call of what fails in a row now was sent."""
+
+    def forget(self, now: int) -> None:
+        """Start to count anew."""
+        super().forget(now)
+        self.hang = Hang(well_at=self.hang.well_at)
 
     @property
     def place(self) -> Place:

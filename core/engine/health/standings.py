@@ -9,7 +9,9 @@ from core.engine.health.functions import FunctionWatch
 from core.engine.health.overrides import Overrides
 from core.engine.health.places import PlaceWatch
 from core.engine.health.register import Register
+from core.engine.health.watched import LETS_THROUGH
 from core.failover.breaker import Breaker, Phase, share
+from core.failover.hanging import overdue_at_open_ms
 from core.failover.health import Health, Place, Standing
 from core.failover.settings import FailoverSettings
 from core.graph.model import PROVIDERS, Target
@@ -149,6 +151,7 @@ class Standings:
             why=why,
             share=part,
             probe=state == Phase.HALF_OPEN.value and place.probing.offered,
+            overdue_ms=self._overdue_ms(place, None),
             room=self._settings.fallback_room,
             static_room=self._static_room(place.provider, self._settings.static_room),
             retry=self._budgets.may_retry(place.provider),
@@ -166,11 +169,21 @@ class Standings:
             probe=state == Phase.HALF_OPEN.value and half_open.probing.offered,
             p95_ms=function.p95_ms,
             p99_ms=function.p99_ms,
-            overdue_ms=function.overdue_ms,
+            overdue_ms=self._overdue_ms(place, function),
             room=function.room(),
             static_room=self._static_room(place.provider, function.static_room()),
             retry=self._budgets.may_retry(place.provider),
         )
+
+    def _overdue_ms(self, place: PlaceWatch, function: FunctionWatch | None) -> float | None:
+        """After how long a call is overdue. At a place that is open little need be known of the function:
+        that the place is dark says enough.
+        """
+        if function is not None and function.overdue_ms is not None:
+            return function.overdue_ms
+        if place.breaker.phase in LETS_THROUGH:
+            return None
+        return overdue_at_open_ms(None if function is None else function.p99_ms, self._settings)
 
     def _static_room(self, provider: str, room: int) -> int:
         """None where other replicas can do better: no user's call is spent to find out what probes can."""

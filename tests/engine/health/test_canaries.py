@@ -57,7 +57,7 @@ async def test_where_nothing_was_called_yet_a_wrong_canary_proves_nothing() -> N
     async with rig(canaries={"AWS": aws("canary")}) as world:
         cloud = world.clouds["AWS"]
         cloud.canary = NOT_DEPLOYED
-        world.send(aws("f"))
+        world.send(aws("f")).ended(NOT_DEPLOYED, 5)
         await world.run(45, step=0.05)
         assert len(cloud.invoked) == len(cloud.probed)
         assert world.board.report().providers[0].why == ""
