@@ -4,7 +4,9 @@ Started by child.py with the folder of this project as its only argument, on fil
 keeps no state between requests but what interpreters cache.
 """
 
+import contextlib
 import os
+import re
 import resource
 import signal
 import sys
@@ -22,6 +24,8 @@ RECURSION: Final = 10_000
 
 FILES: Final = 32
 """Open files: the two pipes, and those of modules that are imported late."""
+
+_PEAK: Final = re.compile(rb"VmHWM:\s+([0-9]+) kB")
 
 
 def main() -> None:
@@ -121,7 +125,14 @@ def _lower(what: int, most: int) -> None:
 
 
 def _resident() -> int:
-    """Bytes of memory that this process has held at once, at most."""
+    """Bytes of memory that this process has held at once, at most.
+
+    Linux's `ru_maxrss` is that of whoever started the process, too, where that was larger (getrusage(2)).
+    """
+    with contextlib.suppress(OSError):
+        found = _PEAK.search(Path("/proc/self/status").read_bytes())
+        if found:
+            return int(found[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 

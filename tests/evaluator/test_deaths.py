@@ -63,7 +63,10 @@ async def test_a_process_that_dies_while_it_has_no_work_is_missed_by_nobody() ->
 
 async def test_a_process_that_has_grown_is_replaced_after_its_answer() -> None:
     async with pool(workers=1, cpu_ms=5_000) as evaluator:
+        # However large the process is that starts it.
+        large = bytearray(b"x") * (500 << 20)
         assert (await evaluator.evaluate(asking("1 + 1"))).value == 2
+        del large
         (small,) = evaluator.pids
         assert (await evaluator.evaluate(asking("$length($pad('', 90000000))"))).value == 90_000_000
         await until(lambda: not alive(small))
