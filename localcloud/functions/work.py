@@ -147,7 +147,8 @@ class Shop:
 
 def _answer(url: str, fail: Any, output: dict[str, Any]) -> None:
     said = {"error": str(fail), "cause": "it was asked to fail"} if fail else {"output": output}
-    for pause in (0.2, 1.0, 5.0):
+    # A server that is started again takes a while, and nobody else has the answer.
+    for pause in (0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0):
         try:
             call_back(url, "failure" if fail else "success", **said)
         except OSError as problem:
