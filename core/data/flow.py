@@ -19,7 +19,6 @@ Language = Literal["native", "jsonpath", "jsonata"]
 QUERY_ERROR: Final = "States.QueryEvaluationError"
 RUNTIME_ERROR: Final = "States.Runtime"
 INTRINSIC_ERROR: Final = "States.IntrinsicFailure"
-PARAMETER_ERROR: Final = "States.ParameterPathFailure"
 EXPRESSION_ERROR: Final = "Sidestep.ExpressionFailed"
 """Of a native definition; the others are the States Language's names (its specification, appendix A)."""
 

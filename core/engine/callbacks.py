@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from core.data.context import instant
 from core.engine.definitions import Definitions
 from core.engine.lifecycle import LifeCycle
 from core.engine.site import Site, shared_site
-from core.engine.telling import instant
 from core.errors import CallbackNotFound, ExecutionEnded, ExecutionNotFound, NotPossible
 from core.graph.model import Json, TaskStep, WaitStep
 from core.machine.answerable import CALLBACK, SIGNAL, Said, callback_visit

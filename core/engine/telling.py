@@ -1,10 +1,10 @@
 """What people are shown of an execution's steps: each visit, attempt by attempt, as its events tell it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from core.data.context import instant
 from core.graph.model import Step, TaskStep, WaitStep
 from core.machine import events as ev
 from core.machine.journal import Envelope
@@ -80,11 +80,6 @@ class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     waits_for: str | None = None
     child_execution_id: str | None = None
     undoes: str | None = None
-
-
-def instant(at_ms: int) -> str:
-    """Milliseconds since the Unix epoch as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:

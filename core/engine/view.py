@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from core.data.context import instant
 from core.engine.definitions import Definitions
 from core.engine.hiding import without_query, without_tokens
 from core.engine.recovery import rebuild
-from core.engine.telling import StepView, instant, steps_of
+from core.engine.telling import StepView, steps_of
 from core.graph.model import Json
 from core.machine.journal import Envelope, decode, numbered
 from core.machine.state import State

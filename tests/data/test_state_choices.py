@@ -2,7 +2,6 @@ import time
 
 import pytest
 
-from core.data.checking import check_rule
 from core.data.evaluating import answer
 from core.data.flow import Answer, Flow, Frame, Json, Request, Rule, Template
 from core.data.state_choices import comparisons, matches
@@ -178,35 +177,8 @@ def test_no_rule_and_no_default_is_no_way() -> None:
     assert answer(request) == Answer()
 
 
-@pytest.mark.parametrize(
-    ("rule", "places"),
-    [
-        ({"Variable": "$.a", "NumericEquals": 1, "Next": "x", "Comment": "c", "Assign": {}}, []),
-        ({"And": [{"Variable": "$.a", "IsNull": True}], "Next": "x"}, []),
-        ({"Variable": "$.a", "NumericEquals": "1"}, [("NumericEquals",)]),
-        ({"Variable": "$.a", "TimestampEquals": "today"}, [("TimestampEquals",)]),
-        ({"Variable": "$.a", "IsNull": "yes"}, [("IsNull",)]),
-        ({"Variable": "$.a", "NumericEqualsPath": "b"}, [("NumericEqualsPath",)]),
-        ({"Variable": "a", "IsNull": True}, [("Variable",)]),
-        ({"IsNull": True}, [()]),
-        ({"Variable": "$.a"}, [()]),
-        ({"Variable": "$.a", "NumberEquals": 1}, [("NumberEquals",), ()]),
-        ({"Variable": "$.a", "IsNull": True, "IsString": True}, [()]),
-        ({"And": []}, [("And",)]),
-        ({"Or": [{"Not": {"Variable": "$.["}}]}, [("Or", 0, "Not")]),
-        ({"Not": {"Variable": "$.[", "IsNull": True}}, [("Not", "Variable")]),
-        ("x", [()]),
-    ],
-)
-def test_rules_that_cannot_be_asked_are_found_where_they_are(
-    rule: Json, places: list[tuple[str, ...]]
-) -> None:
-    assert [place for place, _ in check_rule(rule)] == places
-
-
 def test_rules_nest_only_so_deep() -> None:
     rule: Json = {"Variable": "$", "IsNull": True}
     for _ in range(100):
         rule = {"Not": rule}
-    assert check_rule(rule)
     assert chosen(rule, 1).error == "States.Runtime"

@@ -15,6 +15,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
+from core.data.context import instant
 from core.engine.health.asking import Asking
 from core.engine.health.boardtime import BoardTime
 from core.engine.health.budgets import Budgets
@@ -35,7 +36,6 @@ from core.engine.health.stats import Stats
 from core.engine.health.tallies import Tallies
 from core.engine.health.tasks import for_ever
 from core.engine.health.telling import Outbox
-from core.engine.telling import instant
 from core.failover.health import Health, place_of
 from core.failover.settings import DEFAULTS, FailoverSettings
 from core.graph.model import Target

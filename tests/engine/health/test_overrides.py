@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.engine.telling import instant
+from core.data.context import instant
 from core.errors import InvalidInput, StoreUnavailable
 from core.failover.health import DRAINED, FORCED_CLOSED, FORCED_OPEN
 from tests.engine.health.rig import AWAY, HOME, REFUSED, Rig, aws, gcp, rig
