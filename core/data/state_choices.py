@@ -22,7 +22,6 @@ MAX_NESTING: Final = 32
 KINDS: Final = ("Boolean", "Numeric", "String", "Timestamp")
 TESTS: Final = ("IsBoolean", "IsNull", "IsNumeric", "IsPresent", "IsString", "IsTimestamp")
 COMPOSITE: Final = ("And", "Or", "Not")
-"""Members of a rule that are no operators."""
 
 _ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "Equals": operator.eq,
