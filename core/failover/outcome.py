@@ -42,7 +42,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     that starts with `Sidestep.`. `cause` is for people and never holds a secret. `output` is the function's
     JSON result where `ok`. `retry_after_ms` is the provider's own wish; `retry_here` asks for one more try at
     the same target before any sidestep. `partial` marks a function that ran, in part (it was cut off).
-    `accepted`, where `ok`, says that the result comes later: from `location`, where that is set.
+    `accepted`, where `ok`, says that the result comes later: from `location`, where that is set. `size` is how
+    many bytes of JSON `output` came in, where the adapter read it from JSON within the depth and the kinds
+    of value that a journal can keep; 0 where it says nothing of that, and the output has to be looked at.
     """
 
     executed: Executed
@@ -56,6 +58,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     retry_here: bool = False
     partial: bool = False
     output: Any = None
+    size: int = 0
     accepted: bool = False
     location: str | None = None
 
