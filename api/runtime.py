@@ -10,6 +10,7 @@ from api.readiness import Readiness
 from api.roles import Role
 from core.engine.callbacks import Callbacks
 from core.engine.definitions import Definitions
+from core.engine.endings import Endings
 from core.engine.engine import Engine
 from core.engine.executions import Executions
 from core.engine.health.board import Board
@@ -93,6 +94,8 @@ class Runtime:
         self.executions = Executions(store, self.definitions, self.workflows, clock, settings)
         self.evaluator = evaluator
         """None where this process evaluates no expressions but those whose time is bounded."""
+        self.endings = Endings()
+        """Where an execution that this process drives is told to have come to rest."""
         self.callbacks = Callbacks(store, self.definitions, clock, public_url, secret)
         self.trials = trials
         """None where this process takes no requests."""
@@ -119,6 +122,10 @@ class Runtime:
     def in_hand(self) -> int:
         """How many executions this process drives now."""
         return 0 if self._engine is None else self._engine.in_hand
+
+    def drives(self, execution_id: str) -> bool:
+        """Whether this process has that execution in hand now."""
+        return self._engine is not None and self._engine.drives(execution_id)
 
     async def start(self) -> None:
         """Open the store and the providers, then work. A store that is away is tried for ever, behind the
@@ -299,6 +306,7 @@ class Runtime:
             self._settings,
             evaluator=self.evaluator,
             site=await self.callbacks.site(),
+            endings=self.endings,
         )
 
     async def _supervise(self) -> None:

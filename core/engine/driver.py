@@ -17,6 +17,7 @@ from core.engine.attempts import Attempts
 from core.engine.births import summarise
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
+from core.engine.endings import RESTING, Endings
 from core.engine.evaluating import evaluated
 from core.engine.facts import Answer, fits, in_time, left_by_former_owner, size_of
 from core.engine.inbox import heard, portion
@@ -87,8 +88,10 @@ class Driver:
         loaded: Loaded | None = None,
         evaluator: Evaluator | None = None,
         entropy: Callable[[], int] = chance,
+        endings: Endings | None = None,
     ) -> None:
         self.claim = claim
+        self._endings = endings or Endings()
         self._entropy = entropy
         self._complaints = complaints
         self._waiting = waiting
@@ -169,6 +172,8 @@ class Driver:
             committed = await self._commit(state, events, messages, idle, wake_at)
             for event in events:
                 self._tell_board(event, state)
+            if state.status in RESTING and committed is not None and not committed.inbox:
+                self._endings.rest(execution_id, state)
             if committed is not None and committed.released:
                 await self._keep_snapshot(state)
                 return

@@ -10,6 +10,7 @@ from core.engine.attempts import Attempts
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
 from core.engine.driver import Driver, LeaseLost, chance
+from core.engine.endings import Endings
 from core.engine.posting import Post
 from core.engine.settings import EngineSettings
 from core.engine.site import NOWHERE, Site
@@ -49,6 +50,7 @@ class Engine:
         evaluator: Evaluator | None = None,
         site: Site = NOWHERE,
         entropy: Callable[[], int] = chance,
+        endings: Endings | None = None,
     ) -> None:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
@@ -56,6 +58,7 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._evaluator = evaluator
         self._entropy = entropy
+        self._endings = endings or Endings()
         self._attempts = Attempts(providers, clock, board, self._settings, site)
         workflows = Workflows(store, definitions, providers, board, clock)
         self._post = Post(store, definitions, workflows, clock, self._settings)
@@ -74,6 +77,10 @@ class Engine:
     def in_hand(self) -> int:
         """How many executions this engine drives now."""
         return len(self._drivers)
+
+    def drives(self, execution_id: str) -> bool:
+        """Whether this engine has it in hand now."""
+        return execution_id in self._drivers
 
     async def run(self) -> None:
         """Work until `stop` is called and what was under way is finished or given back."""
@@ -171,6 +178,7 @@ class Engine:
             loaded,
             self._evaluator,
             self._entropy,
+            self._endings,
         )
         self._drivers[claim.execution_id] = driver
         self._tasks[claim.execution_id] = asyncio.create_task(self._drive(claim.execution_id, driver))

@@ -13,6 +13,7 @@ import msgspec
 
 from adapters.stores.memory import MemoryStore
 from core.engine.definitions import Definitions
+from core.engine.endings import Endings
 from core.engine.engine import Engine
 from core.engine.executions import Executions
 from core.engine.health.board import Board
@@ -166,6 +167,7 @@ class World:
             providers=self.clouds,
             entropy=lambda: 0.5,
         )
+        self.endings = Endings()
         self.definitions = Definitions(self.store)
         self.workflows = Workflows(self.store, self.definitions, self.clouds, self.board, self.clock)
         self.executions = Executions(self.store, self.definitions, self.workflows, self.clock, self.settings)
@@ -185,6 +187,7 @@ class World:
             self.settings,
             evaluator=self.evaluator,
             site=self.site,
+            endings=self.endings,
         )
 
     async def open(self) -> None:
