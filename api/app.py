@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.allowance import default_limit
 from api.bootstrap import build
 from api.edge import LOOPBACK_NAMES, Edge
 from api.limits import Limits
@@ -86,7 +87,8 @@ def create_app(
         finally:
             await own.stop()
 
-    limits = limits or settings.limits()
+    memory_limit = (settings.memory_limit or default_limit()) if runtime is None else runtime.memory.limit
+    limits = (limits or settings.limits()).within(memory_limit)
     app = Api(
         title="Sidestep",
         summary="Workflows that complete while a cloud is down.",
@@ -113,7 +115,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _unrouted)
     own_name = () if settings.host in WILDCARDS else (settings.host,)
     names = (*own_name, *settings.public_names(), *settings.allowed_hosts)
-    app.add_middleware(Edge, limits=limits, hosts=(*LOOPBACK_NAMES, *names))
+    # Its runtime is there before the first request is.
+    app.add_middleware(
+        Edge, limits=limits, hosts=(*LOOPBACK_NAMES, *names), memory=lambda: app.state.runtime.memory
+    )
     return app
 
 

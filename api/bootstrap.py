@@ -61,6 +61,7 @@ def build(settings: Settings, role: Role = Role.BOTH) -> Runtime:
         retention=settings.keep(),
         sweeps=sweeps_of(store),
         role=role,
+        memory_limit=settings.memory_limit,
     )
 
 

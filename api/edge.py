@@ -6,13 +6,14 @@ for a slow sender.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
+from api.memory import Memory, adds_work
 from api.outgoing import LARGE, Outgoing, send_until_taken
 from api.problems import MEDIA_TYPE, RETRY_AFTER, Refusal, unexpected
 
@@ -24,14 +25,18 @@ _ADDED = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store
 
 
 class Edge:
-    """Wraps the application. `hosts` are the names by which it may be addressed; "*" allows every name."""
+    """Wraps the application. `hosts` are the names by which it may be addressed; "*" allows every name.
+    `memory` gives that of the process, once there are requests.
+    """
 
-    def __init__(self, app: ASGIApp, limits: Limits, hosts: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: Limits, hosts: Iterable[str], memory: Callable[[], Memory]
+    ) -> None:
         self._app = app
         self._limits = limits
         self._hosts = frozenset(name.lower().rstrip(".") for name in hosts)
         self._under_way = 0
-        self._buffered = 0
+        self._memory = memory
         self._outgoing = Outgoing(limits.answer_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +65,8 @@ class Edge:
             self._check_address(scope, headers)
             if self._under_way > self._limits.requests and scope["path"] not in _ALWAYS_SERVED:
                 raise _busy("requests are under way")
+            if adds_work(scope["method"], scope["path"]):
+                self._memory().check()
             self._check_body(scope, headers)
         except Refusal as refusal:
             await self._refuse_unread(refusal, headers, receive, reply)
@@ -76,7 +83,7 @@ class Edge:
                 return
             await self._app(scope, _replay(body, receive), reply)
         finally:
-            self._buffered -= held.bytes
+            self._memory().bodies -= held.bytes
 
     def _check_head(self, headers: "_Headers") -> None:
         """Refuse what a proxy in front may have read otherwise, and a head that came whole but is too large.
@@ -146,6 +153,7 @@ class Edge:
 
     async def _read(self, receive: Receive, held: "_Held") -> bytes:
         body = bytearray()
+        memory = self._memory()
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 more = True
@@ -155,10 +163,10 @@ class Edge:
                         raise _Gone
                     chunk = message.get("body", b"")
                     held.bytes += len(chunk)
-                    self._buffered += len(chunk)
+                    memory.bodies += len(chunk)
                     if held.bytes > self._limits.body_bytes:
                         raise self._too_large()
-                    if self._buffered > self._limits.buffered_bytes:
+                    if memory.bodies > self._limits.buffered_bytes:
                         raise _busy("large bodies are being received")
                     body += chunk
                     more = message.get("more_body", False)

@@ -1,6 +1,16 @@
 """How much one caller may ask of the server."""
 
+from typing import Final, Self
+
 import msgspec
+
+BODIES: Final = 16
+"""All bodies may have this part of a process's memory: as values of the program JSON takes several times its
+length, and some 20 times where it is made to.
+"""
+
+ANSWERS: Final = 4
+"""The part for answers."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,3 +41,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A refused body is read and dropped within these two, so that its sender sees the answer rather than
     a reset connection.
     """
+
+    def within(self, memory: int) -> Self:
+        """The same for a process that may have so many bytes of memory: what a burst of requests can hold,
+        before anybody has looked, is a part of it. One body, and one answer, always finds room.
+        """
+        return msgspec.structs.replace(
+            self,
+            buffered_bytes=min(self.buffered_bytes, max(self.body_bytes, memory // BODIES)),
+            answer_bytes=min(self.answer_bytes, memory // ANSWERS),
+        )

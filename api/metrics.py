@@ -100,6 +100,31 @@ def numbers(
     )
 
 
+def of_memory(used: int, limit: int, refused: int) -> Numbers:
+    """What this process has of memory, in bytes, and how often it took nothing on for it."""
+    return (
+        Family(
+            "sidestep_memory_bytes",
+            "gauge",
+            "Resident memory of this process.",
+            (({}, used),),
+        ),
+        Family(
+            "sidestep_memory_limit_bytes",
+            "gauge",
+            "Memory from which on this process takes on nothing more.",
+            (({}, limit),),
+        ),
+        Family(
+            "sidestep_memory_refusals_total",
+            "counter",
+            "Creations and other requests for work that were refused because this process had no memory left "
+            "for them.",
+            (({}, refused),),
+        ),
+    )
+
+
 _COUNTED: Final = (
     ("hedges", "sidestep_hedges_total", "Calls that were sent beside a slow one of the same step."),
     ("rehearsals", "sidestep_rehearsals_total", "Calls that went to a fallback though all was well."),

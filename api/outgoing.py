@@ -2,8 +2,10 @@
 
 from starlette.types import Message, Send
 
-LARGE = 256 << 10
-"""Bytes from which an answer counts; smaller ones are bounded by the number of requests."""
+LARGE = 64 << 10
+"""Bytes from which an answer counts: what a connection's buffer takes before it asks to wait. Smaller ones
+are bounded by the number of connections.
+"""
 
 
 class Outgoing:

@@ -6,6 +6,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from api.allowance import default_limit
+from api.memory import Memory
 from api.readiness import Readiness
 from api.roles import Role
 from core.engine.callbacks import Callbacks
@@ -79,6 +81,7 @@ class Runtime:
         retention: Retention | None = None,
         sweeps: tuple[Sweep, ...] = (),
         role: Role = Role.BOTH,
+        memory_limit: int | None = None,
         watch_seconds: float = WATCH_SECONDS,
         giving_back: float = GIVING_BACK,
     ) -> None:
@@ -102,6 +105,9 @@ class Runtime:
         self.closing = asyncio.Event()
         """Set when the server stops: streams and waits end."""
         self.housekeeping = Housekeeping(store, clock, retention, sweeps=sweeps)
+        self.memory = Memory(
+            default_limit() if memory_limit is None else memory_limit, idle=lambda: self.in_hand == 0
+        )
         self.restarts = 0
         self.open = False
         """Whether the store has been opened; until then there is nothing to ask it."""
@@ -113,6 +119,7 @@ class Runtime:
         self._engine: Engine | None = None
         self._life: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._looker: asyncio.Task[None] | None = None
         self._opened: contextlib.AsyncExitStack | None = None
         self._prepared: OrderedDict[str, float] = OrderedDict()
         self._preparing: set[asyncio.Task[None]] = set()
@@ -149,6 +156,7 @@ class Runtime:
                 opening.push_async_callback(_close, provider)
             self._opened = opening.pop_all()
         self._life = asyncio.create_task(self._live())
+        self._looker = asyncio.create_task(self.memory.watch())
 
     def _name_missing_providers(self) -> None:
         """A definition that needs one of them is refused; who starts the process shall know before."""
@@ -169,7 +177,7 @@ class Runtime:
     async def stop(self) -> None:
         """End what waits, let calls under way finish within the grace time, and close everything."""
         self.begin_stop()
-        aside = [*self._preparing, *([self._keeper] if self._keeper else ())]
+        aside = [*self._preparing, *(task for task in (self._keeper, self._looker) if task)]
         for task in aside:
             task.cancel()
         try:
@@ -194,7 +202,8 @@ class Runtime:
 
     def note(self) -> str | None:
         """What whoever looks at a process that is ready should know, in a sentence."""
-        return self.store.full() if self.open else None
+        notes = (self.memory.note(), self.store.full() if self.open else None)
+        return " ".join(note for note in notes if note) or None
 
     def prepare_soon(self, workflow: Workflow) -> None:
         """Have what this workflow's targets need resolved, behind the caller's back. Best effort."""
@@ -307,6 +316,7 @@ class Runtime:
             evaluator=self.evaluator,
             site=await self.callbacks.site(),
             endings=self.endings,
+            claimable=self.memory.claimable,
         )
 
     async def _supervise(self) -> None:

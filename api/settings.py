@@ -32,6 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from api.allowance import LEAST
 from api.limits import Limits
 from api.provider_settings import (
     AwsSection,
@@ -106,6 +107,24 @@ def _seconds(value: Any) -> Any:
 
 
 Age = Annotated[float, Field(ge=1, le=3_650 * 86_400), BeforeValidator(_seconds)]
+
+
+_SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_SIZES |= {unit: 1 << 10 * power for power, name in enumerate("kmg", 1) for unit in (name, f"{name}ib")}
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,3})?) ?([a-z]*)")
+
+
+def _bytes(value: Any) -> Any:
+    """A size in bytes, or with a unit: `512MiB`, `2GiB`, `1.5g` (of 1024), `500MB` (of 1000)."""
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip().lower())
+    if found is None or found[2] not in _SIZES:
+        raise ValueError("this is no size; write bytes, or a number with a unit such as '512MiB' or '2GiB'")
+    return int(float(found[1]) * _SIZES[found[2]])
+
+
+Size = Annotated[int, Field(ge=LEAST, le=1 << 50, strict=True), BeforeValidator(_bytes)]
 
 
 class RetentionSection(Section):
@@ -242,6 +261,9 @@ class Settings(BaseSettings):
     max_requests: Annotated[int, Field(gt=0, le=100_000)] = 2_000
     max_streams: Annotated[int, Field(gt=0, le=100_000)] = 200
     max_waits: Annotated[int, Field(gt=0, le=100_000)] = 500
+    memory_limit: Size | None = None
+    """Bytes that a process may have; None: a part of what its control group or the machine has."""
+
     concurrency: Annotated[int, Field(gt=0, le=1_000_000)] = 2_000
     lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = 10.0
     grace_seconds: Annotated[float, Field(ge=0, le=3_600)] = 10.0

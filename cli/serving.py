@@ -17,6 +17,7 @@ import typer
 import uvloop
 from rich.text import Text
 
+from api.allowance import default_limit
 from api.bootstrap import check_shared, open_store
 from api.roles import Role
 from api.runtime import GIVING_BACK
@@ -159,7 +160,7 @@ async def _supervise(wanted: Wanted, cloud: "LocalCloud | None", asked: asyncio.
                 name="worker" if wanted.role is Role.WORKER else "server",
                 count=wanted.processes,
                 arguments=arguments,
-                environment=_environment(wanted, cloud),
+                environment=_environment(wanted, cloud) | _share(settings, wanted.processes),
                 patience=_patience(settings),
                 descriptors=() if descriptor is None else (descriptor,),
             )
@@ -232,6 +233,13 @@ def _environment(wanted: Wanted, cloud: "LocalCloud | None") -> dict[str, str]:
         name: value for name, value in given.items() if name not in dropped and name.upper() not in options
     }
     return kept | options
+
+
+def _share(settings: Settings, processes: int) -> dict[str, str]:
+    """Each process's part of the memory, where nobody said what one may have."""
+    if settings.memory_limit is not None:
+        return {}
+    return {f"{PREFIX}MEMORY_LIMIT": str(default_limit(processes))}
 
 
 @asynccontextmanager

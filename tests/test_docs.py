@@ -40,6 +40,7 @@ UNSET = frozenset(
         "callback_secret",
         "expressions",
         "failover",
+        "memory_limit",
         "payloads",
         "providers",
         "public_url",

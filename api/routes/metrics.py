@@ -7,7 +7,7 @@ from importlib.metadata import version
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from api.metrics import MEDIA_TYPE, Numbers, exposition, numbers
+from api.metrics import MEDIA_TYPE, Numbers, exposition, numbers, of_memory
 from api.runtime import Runtime
 from api.schemas import openapi as docs
 from api.services import process_of, siblings_of
@@ -32,8 +32,11 @@ async def show_metrics(request: Request) -> Response:
 def numbers_of(runtime: Runtime) -> Numbers:
     """What this process saw."""
     board, keeper = runtime.board, runtime.housekeeping
-    return numbers(
-        board.report(), board.sidesteps, board.openings, runtime.restarts, keeper.removed, keeper.mended
+    return (
+        *numbers(
+            board.report(), board.sidesteps, board.openings, runtime.restarts, keeper.removed, keeper.mended
+        ),
+        *of_memory(runtime.memory.used, runtime.memory.limit, runtime.memory.refused),
     )
 
 

@@ -35,8 +35,15 @@ no cloud, or waits: where every worker is cut off, cancels and timers must not w
 """
 
 
+def _all(wanted: int) -> int:
+    return wanted
+
+
 class Engine:
-    """A worker. Any number of them may share a store; an execution has one owner at a time."""
+    """A worker. Any number of them may share a store; an execution has one owner at a time.
+
+    `claimable` is asked before each claim how many it may be of so many: 0 to claim nothing for now.
+    """
 
     def __init__(
         self,
@@ -51,6 +58,7 @@ class Engine:
         site: Site = NOWHERE,
         entropy: Callable[[], int] = chance,
         endings: Endings | None = None,
+        claimable: Callable[[int], int] = _all,
     ) -> None:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
@@ -58,6 +66,7 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._evaluator = evaluator
         self._entropy = entropy
+        self._claimable = claimable
         self._endings = endings or Endings()
         self._attempts = Attempts(providers, clock, board, self._settings, site)
         workflows = Workflows(store, definitions, providers, board, clock)
@@ -131,6 +140,8 @@ class Engine:
             return
         self._left_at = self._clock.monotonic()
         room = min(CLAIM_BATCH, self._settings.concurrency - len(self._drivers))
+        if room > 0:
+            room = self._claimable(room)
         next_timer_ms = None
         if room > 0:
             try:
