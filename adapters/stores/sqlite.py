@@ -155,7 +155,7 @@ class SqliteStore(Store):
                 return Claims(claims, self._clock.now_ms())  # more may be due: ask again
             run = partial(sqlite_writes.timers_after, horizon=horizon, limit=self._timer_window // 2)
             try:
-                await self._write(run, partial(self._refilled, horizon))
+                await self._write(run, partial(self._refilled, horizon), heavy=True)
             except BaseException:
                 for claim in claims:  # nobody is going to drive them
                     desk.give_back(claim)
@@ -231,7 +231,7 @@ class SqliteStore(Store):
     async def remove(self, execution_id: str) -> bool:
         """As the port says."""
         run = partial(sqlite_writes.remove, execution_id=execution_id)
-        return await self._write(run, partial(self._removed, execution_id)) is not None
+        return await self._write(run, partial(self._removed, execution_id), heavy=True) is not None
 
     async def definition(
         self,
@@ -283,7 +283,7 @@ class SqliteStore(Store):
         """As the port says. Timers are read from their index, so they cannot be missing."""
         mended: list[str] = []
         run = partial(sqlite_writes.reconcile, after=cursor or "", limit=limit)
-        _, onward = await self._write(run, partial(self._reconciled, mended))
+        _, onward = await self._write(run, partial(self._reconciled, mended), heavy=True)
         return Reconciled(onward, tuple(mended))
 
     async def lead(self, duty: str, owner: str, seconds: float) -> bool:
@@ -353,15 +353,17 @@ class SqliteStore(Store):
         if self._writer is None:
             raise rules.closed()
 
-    async def _write(self, run: Run[T], settled: Settled[T] | None = None) -> T:
+    def _write(
+        self, run: Run[T], settled: Settled[T] | None = None, *, heavy: bool = False
+    ) -> asyncio.Future[T]:
         if self._writer is None:
             raise rules.closed()
-        return await self._writer.do(run, settled)
+        return self._writer.do(run, settled, heavy=heavy)
 
-    async def _read(self, run: Run[T]) -> T:
+    def _read(self, run: Run[T]) -> asyncio.Future[T]:
         if self._reader is None:
             raise rules.closed()
-        return await self._reader.do(run)
+        return self._reader.do(run, heavy=True)
 
     def _connect_writer(self) -> apsw.Connection:
         return sqlite_file.connect(self._path, self._vfs, cache_mib=64)
