@@ -141,7 +141,6 @@ async def _serve_on(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSING_SECONDS,
-        h11_max_incomplete_event_size=limits.head_bytes,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
     )
