@@ -33,8 +33,8 @@ def cpu_of(pids: Iterable[int]) -> float:
 
 
 def pss_mb(pids: Iterable[int]) -> float:
-    """The proportional set size of these processes and all they started, now, in MB (2**20 bytes). A page that
-    several share counts for each in part, so that the sum is what they take.
+    """The proportional set size of these processes and all that they started, now, in MB (2**20 bytes). A
+    page that several share counts for each in part, so that the sum is what they take.
     """
     kib = 0
     for one in (one for pid in pids for one in family(pid)):

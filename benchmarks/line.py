@@ -1,8 +1,9 @@
 """A ten-step line of HTTP tasks through the engine in this process; the API is not part of it.
 
-Run as a process of its own for each store (`python -m benchmarks.line STORE PORT SECONDS`), so that one
-measurement does not warm another; it prints one JSON object. CPU is this process's, user and system, and
-leaves out the endpoint's.
+Run as a process of its own for each store (`python -m benchmarks.line STORE PORT SECONDS [null]`), so that
+one measurement does not warm another; it prints one JSON object. CPU is this process's, user and system, and
+leaves out the endpoint's. With `null` nothing is known of health: no breakers, no routing by what was seen,
+no counting for metrics (`benchmarks.null_board`).
 """
 
 import asyncio
@@ -17,15 +18,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import aiohttp
-import msgspec
-
 from adapters.clock import SystemClock
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.http.provider import HttpProvider
 from adapters.providers.wire.client import WireConfig
 from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
+from benchmarks.null_board import NullBoard
 from core.engine.definitions import Definitions
 from core.engine.engine import Engine
 from core.engine.executions import Executions
@@ -34,6 +33,7 @@ from core.engine.health.local_link import LocalLink
 from core.engine.settings import EngineSettings
 from core.engine.workflows import Workflows
 from core.graph.model import Workflow
+from core.ports.health import HealthBoard
 from core.ports.store import Store
 
 STEPS = 10
@@ -91,21 +91,26 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(store_name: str, port: int, folder: Path, **of_document: int) -> AsyncIterator[Bench]:
-    """An engine, started, and stopped afterwards."""
+async def bench(
+    store_name: str, port: int, folder: Path, *, null: bool = False, **of_document: int
+) -> AsyncIterator[Bench]:
+    """An engine, started, and stopped afterwards; with `null`, without health."""
     clock = SystemClock()
     store: Store = MemoryStore(clock) if store_name == "memory" else SqliteStore(folder / "bench.db", clock)
     provider = HttpProvider(
         HttpConfig(origins=(f"http://127.0.0.1:{port}",), wire=WireConfig(max_connections=20_000))
     )
-    board = Board({}, clock, LocalLink(store, clock))
     definitions = Definitions(store)
     providers = {"HTTP": provider}
+    real = Board({}, clock, LocalLink(store, clock), providers=providers)
+    board: HealthBoard = NullBoard() if null else real
     workflows = Workflows(store, definitions, providers, board, clock)
     settings = EngineSettings(concurrency=20_000)
     engine = Engine(store, definitions, providers, board, clock, settings)
     await store.open()
     await provider.open()
+    if not null:
+        await real.start()
     running = asyncio.create_task(engine.run())
     try:
         workflow = workflows.read(document(port, **of_document))
@@ -113,14 +118,17 @@ async def bench(store_name: str, port: int, folder: Path, **of_document: int) ->
     finally:
         engine.stop()
         await running
+        await real.stop()
         await provider.close()
         await store.close()
 
 
-async def through_the_engine(store: str, port: int, seconds: float) -> dict[str, float]:
+async def through_the_engine(
+    store: str, port: int, seconds: float, *, null: bool = False
+) -> dict[str, float]:
     """Latency alone, then throughput and CPU with IN_FLIGHT under way."""
     with tempfile.TemporaryDirectory() as folder:
-        async with bench(store, port, Path(folder)) as line:
+        async with bench(store, port, Path(folder), null=null) as line:
             await line.many(min(1.0, seconds))
             alone = sorted([await line.one() for _ in range(100)])
             done, wall, cpu = await line.many(seconds)
@@ -128,55 +136,19 @@ async def through_the_engine(store: str, port: int, seconds: float) -> dict[str,
     return {
         "steps_per_second": steps / wall,
         "cpu_ms_per_step": cpu * 1000 / steps,
+        "executions": done,
         "alone_p50_ms": median(alone),
         "alone_p99_ms": alone[98],
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-async def bare_loop(port: int, seconds: float) -> dict[str, float]:
-    """The same calls with the same client and nothing else: what is left to be had."""
-    url = f"http://127.0.0.1:{port}/fn"
-    headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def one() -> float:
-            before = time.perf_counter()
-            body: Any = FIRST
-            for _ in range(STEPS):
-                async with session.post(url, data=msgspec.json.encode(body), headers=headers) as answer:
-                    body = msgspec.json.decode(await answer.read())
-            return (time.perf_counter() - before) * 1000
-
-        alone = sorted([await one() for _ in range(100)])
-        ends = time.perf_counter() + seconds
-        done = 0
-
-        async def keep_going() -> None:
-            nonlocal done
-            while time.perf_counter() < ends:
-                await one()
-                done += 1
-
-        wall, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(keep_going() for _ in range(IN_FLIGHT)))
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {
-        "steps_per_second": done * STEPS / wall,
-        "cpu_ms_per_step": cpu * 1000 / (done * STEPS),
-        "alone_p50_ms": median(alone),
-        "alone_p99_ms": alone[98],
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-async def main(store: str, port: int, seconds: float) -> None:
+async def main(store: str, port: int, seconds: float, board: str = "real") -> None:
     """Measure, and print one JSON object."""
-    measured = bare_loop(port, seconds) if store == "bare" else through_the_engine(store, port, seconds)
-    print(json.dumps(await measured))
+    print(json.dumps(await through_the_engine(store, port, seconds, null=board == "null")))
 
 
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]))

@@ -11,6 +11,8 @@ from benchmarks.sizes import Sizes
 from benchmarks.throughput import numbered
 
 MAP_AT_ONCE = 64
+OVERHEAD = 3
+"""About so many steps cost as much as a creation and an end: short executions are to take no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +35,22 @@ async def lengths(store: str, port: int, sizes: Sizes) -> list[Shape]:
         await one.run(Wanted(creation(line(port), numbered()), sizes.at_once, sizes.warm))
         rows: list[Shape] = []
         for size in sizes.lengths:
-            count = _count(sizes.length_steps, size, sizes.length_at_once)
+            count = _count(sizes.length_steps, size + OVERHEAD, sizes.length_at_once)
             wanted = Wanted(creation(line(port, size), numbered()), sizes.length_at_once, count=count)
             rows.append(_shape(size, [await one.run(wanted)], rows))
         return rows
 
 
 async def maps(store: str, port: int, sizes: Sizes) -> list[Shape]:
-    """One execution after the other, each a MAP of so many items, 64 of them under way."""
+    """Executions that are a MAP of so many items each, so many at once that about 64 items are under way."""
     async with site(Setup(store), port) as one:
         await one.run(Wanted(creation(line(port), numbered()), sizes.at_once, sizes.warm))
         rows: list[Shape] = []
         for size in sizes.items:
-            count = _count(sizes.map_items, size, 1)
+            at_once = max(1, MAP_AT_ONCE // size)
+            count = _count(sizes.map_items, size + OVERHEAD, at_once)
             body = creation(_map(port), {"list": list(range(size))})
-            rows.append(_shape(size, [await one.run(Wanted(body, 1, count=count))], rows))
+            rows.append(_shape(size, [await one.run(Wanted(body, at_once, count=count))], rows))
         return rows
 
 

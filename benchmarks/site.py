@@ -5,8 +5,7 @@ endpoint are other processes and do not count.
 """
 
 import tempfile
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,30 +58,21 @@ class Run:
     store_cpu: float
 
 
-class Site:
-    """The server, its store and the generator."""
+class Loaded:
+    """A server of which `pid` is the first process now, its store and the generator."""
 
-    def __init__(self, server: Program, generator: Child, node: Node | None) -> None:
-        self.server = server
+    def __init__(self, pid: Callable[[], int], generator: Child, node: Node | None) -> None:
+        self._pid = pid
         self._generator = generator
         self._node = node
 
-    @property
-    def url(self) -> str:
-        """The server's."""
-        return f"http://127.0.0.1:{self.server.option('--port')}"
-
-    def pids(self) -> list[int]:
-        """The server's first process and redis-server."""
-        return [self.server.pid] + ([] if self._node is None else [self._node.pid])
-
     def memory_mb(self) -> float:
         """PSS of all processes of server and store now."""
-        return pss_mb(self.pids())
+        return pss_mb([self._pid()] + ([] if self._node is None else [self._node.pid]))
 
     async def run(self, wanted: Wanted) -> Run:
         """Put this load on the server. Raises Failed where one answer is not as it should be."""
-        server, store = cpu_of([self.server.pid]), self._store_cpu()
+        server, store = cpu_of([self._pid()]), self._store_cpu()
         within = min(wanted.seconds, 600.0) + PATIENCE
         seen = await self._generator.ask(wanted, Seen, within)
         return Run(
@@ -90,12 +80,25 @@ class Site:
             seen.seconds,
             seen.p50_ms,
             seen.p99_ms,
-            cpu_of([self.server.pid]) - server,
+            cpu_of([self._pid()]) - server,
             self._store_cpu() - store,
         )
 
     def _store_cpu(self) -> float:
         return 0.0 if self._node is None else cpu_of([self._node.pid])
+
+
+class Site(Loaded):
+    """`sidestep serve`, which can be killed and started again."""
+
+    def __init__(self, server: Program, generator: Child, node: Node | None) -> None:
+        super().__init__(lambda: server.pid, generator, node)
+        self.server = server
+
+    @property
+    def url(self) -> str:
+        """The server's."""
+        return f"http://127.0.0.1:{self.server.option('--port')}"
 
 
 def clouds(port: int) -> dict[str, str]:
@@ -168,13 +171,3 @@ def cost(runs: list[Run], each: int = 1) -> tuple[float, float]:
         float(median(run.server_cpu / (run.count * each) for run in runs)) * 1e6,
         float(median(run.store_cpu / (run.count * each) for run in runs)) * 1e6,
     )
-
-
-class Stopwatch:
-    """How long parts of a benchmark took, for whoever waits for it."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def __str__(self) -> str:
-        return f"{time.monotonic() - self._began:.0f} s"

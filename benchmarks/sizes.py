@@ -22,7 +22,7 @@ class Sizes:
     length_steps: int = 12_000
     length_at_once: int = 8
     items: tuple[int, ...] = (10, 100, 1_000, 10_000)
-    map_items: int = 10_000
+    map_items: int = 6_000
     shards: tuple[int, ...] = (1, 8, 64)
     killed: int = 200
     hold: float = 0.1
@@ -38,7 +38,7 @@ class Sizes:
             warm=min(1.5, share),
             alone=max(0.2, share),
             length_steps=max(1_000, round(12_000 * share)),
-            map_items=max(1_000, round(10_000 * share)),
+            map_items=max(1_000, round(6_000 * share)),
         )
 
 
