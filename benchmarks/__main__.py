@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import concurrent
+
 STORES = ("bare", "memory", "sqlite")
 NAMES = {
     "bare": "bare loop: the same client, no engine",
@@ -64,8 +66,7 @@ def main() -> int:
             print(f"measuring {NAMES[store]} ...", file=sys.stderr)
             lines[store] = measure("line", store, port, chosen.seconds)
     print(f"measuring {CONCURRENT:,} executions at once ...", file=sys.stderr)
-    with endpoint(hold=45.0) as port:
-        many = measure("concurrent", "sqlite", port, CONCURRENT)
+    many = concurrent.measure("sqlite", CONCURRENT)
     result: dict[str, Any] = {"machine": machine(), "line": lines, "concurrent": many}
     print(json.dumps(result, indent=2) if chosen.json else table(result))
     return 0
@@ -87,12 +88,12 @@ def table(result: dict[str, Any]) -> str:
         for store, line in result["line"].items()
     ]
     many = result["concurrent"]
-    each = (many["held_mb"] - many["before_mb"]) * 1024 / many["count"]
     rows += [
         "",
         (
-            f"{many['count']:,.0f} executions at once, each with a call under way, on SQLite: "
-            f"{many['held_mb']:.0f} MB resident ({each:.1f} KiB each over {many['before_mb']:.0f} MB)."
+            f"{many['executions']:,.0f} executions at once, each with a call under way, on SQLite: "
+            f"{many['peak_mb']:.0f} MB resident ({many['kib_each']:.1f} KiB each over "
+            f"{many['before_mb']:.0f} MB)."
         ),
     ]
     return "\n".join(rows)
