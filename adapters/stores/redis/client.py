@@ -98,15 +98,17 @@ class Redis:
         Raises ScriptRefused for the script's own refusal, StoreFull, StoreUnavailable, and StoreError for a
         mistake in the script.
         """
-        key = keys[0]
+        line = self._route(keys[0])
         try:
-            return await self._run(key, pack("EVALSHA", script.sha1, len(keys), *keys, *args), write)
+            packed = pack("EVALSHA", script.sha1, len(keys), *keys, *args)
+            return await self._ask(line, packed, write=write)
         except _NoScript:
-            return await self._run(key, pack("EVAL", script.source, len(keys), *keys, *args), write)
+            packed = pack("EVAL", script.source, len(keys), *keys, *args)
+            return await self._ask(self._route(keys[0]), packed, write=write)
 
     async def call(self, key: str, *command: Word, write: bool = False) -> Any:
         """Send any command that does not block to the primary of `key`. Raises as `script` does."""
-        return await self._run(key, pack(*command), write)
+        return await self._ask(self._route(key), pack(*command), write=write)
 
     async def block(self, key: str, *command: Word, timeout: float) -> Any:
         """Send a command that may block for `timeout` seconds, on a connection of its own. Raises as `script`
@@ -233,12 +235,6 @@ class Redis:
         if self._cluster is not None:
             return self._cluster.line(key)
         raise StoreUnavailable(_CLOSED)
-
-    async def _run(self, key: str, packed: bytes, write: bool) -> Any:
-        line = self._line
-        if line is None:
-            line = self._route(key)
-        return await self._ask(line, packed, write=write)
 
     async def _ask(self, line: Line, packed: bytes, *, write: bool) -> Any:
         asking = False

@@ -5,13 +5,17 @@ from enum import Enum, auto
 
 from adapters.stores import rules
 from adapters.stores.redis import answers
-from adapters.stores.redis.acts import Acts
+from adapters.stores.redis.acts import Acts, Argument
 from adapters.stores.redis.keys import Keys, place_of
 from core.errors import InvalidInput
 from core.machine.transitions import TERMINAL
 from core.ports.store import Commit, Committed, Created, Message, NewExecution
 
 _ENDED = f",{','.join(sorted(TERMINAL))},"
+
+
+_MAIL, _RELEASED, _AGAIN = 1, 2, 4
+"""What `commit.lua` adds up."""
 
 
 class Delivered(Enum):
@@ -74,6 +78,15 @@ class Writes:
         summary = commit.summary
         rules.check_text(commit.execution_id, commit.commit_id, summary.status, summary.current_step)
         rules.check_text(*commit.consumed)
+        last: tuple[Argument, ...] = commit.consumed
+        if commit.release or commit.consumed:
+            wake = commit.wake_at_ms
+            last = (
+                "1" if commit.release else "",
+                "" if wake is None else wake,
+                0 if wake is None else wake - now_ms,
+                *commit.consumed,
+            )
         said = await self._acts.run(
             "commit",
             self._keys.base(commit.execution_id),
@@ -88,16 +101,13 @@ class Writes:
             summary.status,
             summary.current_step or "",
             "1" if summary.failed_over else "",
-            "1" if commit.release else "",
-            "" if commit.wake_at_ms is None else commit.wake_at_ms,
-            0 if commit.wake_at_ms is None else commit.wake_at_ms - now_ms,
-            *commit.consumed,
+            *last,
         )
-        if said[0] == b"missing":
+        if said is None:
             raise rules.unknown_execution(commit.execution_id)
-        if said[0] == b"refused":
-            raise rules.not_owner(commit, int(said[1]))
-        return Committed(inbox=said[1] != b"0", released=said[2] == b"1"), said[0] == b"done"
+        if isinstance(said, list):
+            raise rules.not_owner(commit, int(said[0]))
+        return Committed(inbox=said & _MAIL > 0, released=said & _RELEASED > 0), said < _AGAIN
 
     async def deliver(self, execution_id: str, message: Message, *, revive: bool) -> Delivered:
         """As the port says."""

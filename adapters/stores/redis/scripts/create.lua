@@ -29,8 +29,9 @@ if ARGV[7] ~= '' then
   redis.call('RPUSH', p .. 'j:' .. id, ARGV[7])
 end
 local entry = redis.call('XADD', p .. 't', '*', 'i', id)
-redis.call('HSET', x, 'w', ARGV[2], 'd', digest, 'c', ARGV[5], 'u', ARGV[5], 'v', ARGV[6], 'e', '0',
-  'k', '', 's', ARGV[8], 'p', ARGV[9], 'f', ARGV[10], 't', entry, 'o', '', 'a', '', 'n', '0')
+-- What every commit looks at or changes stands first, as a small hash is searched from its beginning.
+redis.call('HSET', x, 'v', ARGV[6], 'e', '0', 'o', '', 'k', '', 'n', '0', 's', ARGV[8], 'f', ARGV[10],
+  'u', ARGV[5], 'p', ARGV[9], 't', entry, 'a', '', 'w', ARGV[2], 'd', digest, 'c', ARGV[5])
 redis.call('ZADD', p .. 'st:' .. ARGV[8], 0, id)
 redis.call('ZADD', p .. 'wf:' .. ARGV[2], 0, id)
 if ARGV[10] ~= '' then
