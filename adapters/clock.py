@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from core.ports.clock import Clock
 
@@ -37,6 +38,33 @@ class SystemClock(Clock):
         # A day at a time: event loops refuse timers that lie very far ahead.
         while (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - the clock is what is waited for
             await asyncio.sleep(min(left, _DAY))
+
+    def call_later(self, seconds: float, ring: Callable[[], object]) -> Callable[[], None]:
+        """As the port says."""
+        loop = asyncio.get_running_loop()
+        if seconds <= _DAY:
+            return loop.call_later(seconds, ring).cancel
+        return _FarOff(loop, time.monotonic() + seconds, ring).cancel
+
+
+class _FarOff:
+    """A timer that lies further ahead than event loops take: it is set a day at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, until: float, ring: Callable[[], object]) -> None:
+        self._loop = loop
+        self._until = until
+        self._ring = ring
+        self._timer = loop.call_later(_DAY, self._go_on)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _go_on(self) -> None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            self._ring()
+        else:
+            self._timer = self._loop.call_later(min(left, _DAY), self._go_on)
 
 
 class HostClock(SystemClock):

@@ -78,6 +78,10 @@ class VirtualClock(Clock):
         if seconds > 0:
             await asyncio.sleep(seconds)
 
+    def call_later(self, seconds: float, ring: Callable[[], object]) -> Callable[[], None]:
+        """As the port says."""
+        return asyncio.get_running_loop().call_later(seconds, ring).cancel
+
 
 class Strategy(Protocol):
     """A way to call clouds that fail. It lives in virtual time, for one case."""

@@ -8,8 +8,8 @@ import msgspec
 from msgspec.structs import replace
 
 from core.data.decoding import check_depth
+from core.engine.guard import Guard
 from core.engine.hiding import HIDDEN
-from core.engine.patience import Patience
 from core.engine.polling import ask, ended, first_poll_at, next_poll_at
 from core.engine.settings import EngineSettings
 from core.engine.site import NOWHERE, Site
@@ -58,11 +58,7 @@ class Attempts:
         self._providers = providers
         self._clock = clock
         self._board = board
-
-    @property
-    def secret(self) -> bytes:
-        """What signs the tokens of callbacks."""
-        return self._site.secret
+        self._guard = Guard(ADAPTER_GRACE)
 
     async def send(self, execution_id: str, send: Send) -> AttemptSucceeded | AttemptFailed | AttemptAccepted:
         """The event that the attempt's answer becomes. Never raises but for cancellation."""
@@ -74,10 +70,12 @@ class Attempts:
             outcome = await self._outcome(execution_id, send)
             if outcome.ok and ((send.awaits == "callback" and self._accepts) or outcome.accepted):
                 # What it says beside that it took the call on is no result.
-                outcome = replace(outcome, accepted=True, output=None)
+                outcome = replace(outcome, accepted=True, output=None, size=0)
             elif send.envelope and self._envelope and outcome.ok:
-                outcome = replace(outcome, output=lambda_envelope(outcome.output))
-            outcome, size = journalable(outcome, self._limit)
+                outcome = replace(outcome, output=lambda_envelope(outcome.output), size=0)
+            size = outcome.size
+            if not 0 < size <= self._limit:
+                outcome, size = journalable(outcome, self._limit)
         finally:
             duration_ms = round((self._clock.monotonic() - before) * 1000, 3)
             flight.ended(outcome, duration_ms)
@@ -173,14 +171,13 @@ class Attempts:
             callback_token=token,
             callback_url=None if token is None else self._site.url(token),
         )
+        guarded = self._guard.enter(started.timeout_ms / 1000 + ADAPTER_GRACE)
         try:
-            async with Patience(started.timeout_ms / 1000 + ADAPTER_GRACE, ADAPTER_GRACE):
-                outcome = await provider.invoke(call)
-        except TimeoutError:
-            return _broken_adapter("it did not answer within its time limit", "Sidestep.Timeout")
+            outcome = await provider.invoke(call)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if self._guard.gave_up(guarded):
+                return _broken_adapter("it did not answer within its time limit", "Sidestep.Timeout")
+            if guarded.task is None or guarded.task.cancelling():
                 raise
             # Nobody gave the call up: something inside the adapter did, and its answer would never come.
             return _broken_adapter("the adapter gave the call up", "Sidestep.AdapterError")
@@ -188,6 +185,8 @@ class Attempts:
             # A port's promise was broken. The call may have gone out, so the attempt is ambiguous.
             log.exception("the %s adapter raised; the attempt counts as MAYBE executed", provider.name)
             return _broken_adapter(f"the adapter raised {type(error).__name__}", "Sidestep.AdapterError")
+        finally:
+            self._guard.leave(guarded)
         if token is not None and token in outcome.cause:
             # A function that tells of its call in an error tells everybody who reads what it failed with,
             # and the next attempt has the same token.

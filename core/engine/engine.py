@@ -9,14 +9,16 @@ from typing import Any
 from core.engine.attempts import Attempts
 from core.engine.complaints import Complaints
 from core.engine.definitions import Definitions
-from core.engine.driver import Driver, LeaseLost, chance
+from core.engine.driver import Driver, LeaseLost
 from core.engine.endings import Endings
+from core.engine.means import Means, chance
 from core.engine.posting import Post
 from core.engine.settings import EngineSettings
 from core.engine.site import NOWHERE, Site
 from core.engine.waiting import WaitingRoom
 from core.engine.workflows import Workflows
 from core.errors import JournalUnreadable, StoreError, StoreUnavailable
+from core.machine.run import Rules
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.evaluator import Evaluator
@@ -42,7 +44,8 @@ def _all(wanted: int) -> int:
 class Engine:
     """A worker. Any number of them may share a store; an execution has one owner at a time.
 
-    `claimable` is asked before each claim how many it may be of so many: 0 to claim nothing for now.
+    `claimable` is asked before each claim how many it may be of so many: 0 to claim nothing for now. `post`
+    delivers what executions say to others, if not the store.
     """
 
     def __init__(
@@ -56,21 +59,15 @@ class Engine:
         owner: str | None = None,
         evaluator: Evaluator | None = None,
         site: Site = NOWHERE,
-        entropy: Callable[[], int] = chance,
+        entropy: Callable[[], int] | None = None,
         endings: Endings | None = None,
         claimable: Callable[[int], int] = _all,
+        post: Post | None = None,
     ) -> None:
         self.owner = owner or f"worker-{secrets.token_hex(6)}"
         self._store = store
-        self._definitions = definitions
         self._settings = settings or EngineSettings()
-        self._evaluator = evaluator
-        self._entropy = entropy
         self._claimable = claimable
-        self._endings = endings or Endings()
-        self._attempts = Attempts(providers, clock, board, self._settings, site)
-        workflows = Workflows(store, definitions, providers, board, clock)
-        self._post = Post(store, definitions, workflows, clock, self._settings)
         self._board = board
         self._clock = clock
         self._drivers: dict[str, Driver] = {}
@@ -80,7 +77,31 @@ class Engine:
         self._renewed_at = self._left_at = clock.monotonic()
         self._complaints = Complaints(log, clock)
         # Half of them at most: the other half is for what can go on.
-        self._waiting = WaitingRoom(self._settings.concurrency // 2)
+        waiting = WaitingRoom(self._settings.concurrency // 2)
+        if post is None:
+            workflows = Workflows(store, definitions, providers, board, clock)
+            post = Post(store, definitions, workflows, clock, self._settings)
+        self._means = Means(
+            owner=self.owner,
+            store=store,
+            definitions=definitions,
+            attempts=Attempts(providers, clock, board, self._settings, site),
+            post=post,
+            board=board,
+            clock=clock,
+            settings=self._settings,
+            rules=Rules(
+                skew_ms=self._settings.skew_ms,
+                data_budget=self._settings.data_budget,
+                data_limit=self._settings.data_limit,
+                secret=site.secret,
+            ),
+            complaints=self._complaints,
+            waiting=waiting,
+            endings=endings or Endings(),
+            evaluator=evaluator,
+            entropy=entropy or chance(),
+        )
 
     @property
     def in_hand(self) -> int:
@@ -162,35 +183,18 @@ class Engine:
         seconds = self._settings.poll
         if next_timer_ms is not None:
             seconds = min(seconds, max(0.0, (next_timer_ms - self._clock.now_ms()) / 1000))
-        pause = asyncio.create_task(self._clock.sleep(seconds))
-        rung = asyncio.create_task(self._wake.wait())
+        take_back = self._clock.call_later(seconds, self._wake.set)
         try:
-            await asyncio.wait((pause, rung), return_when=asyncio.FIRST_COMPLETED)
+            await self._wake.wait()
         finally:
-            await _cancelled([pause, rung])
+            take_back()
 
     def _start(self, claim: Claim, loaded: Loaded | None) -> None:
         former = self._tasks.get(claim.execution_id)
         if former is not None:
             # Our own lease lapsed and the claim came back to us: the newer epoch drives.
             former.cancel()
-        driver = Driver(
-            claim,
-            self.owner,
-            self._store,
-            self._definitions,
-            self._attempts,
-            self._post,
-            self._board,
-            self._clock,
-            self._settings,
-            self._complaints,
-            self._waiting,
-            loaded,
-            self._evaluator,
-            self._entropy,
-            self._endings,
-        )
+        driver = Driver(claim, self._means, loaded)
         self._drivers[claim.execution_id] = driver
         self._tasks[claim.execution_id] = asyncio.create_task(self._drive(claim.execution_id, driver))
 

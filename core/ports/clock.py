@@ -1,5 +1,6 @@
 """The clock port: the only way that time comes in."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -18,4 +19,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds` of this clock's time; at once where that is not positive."""
+        ...
+
+    def call_later(self, seconds: float, ring: Callable[[], object]) -> Callable[[], None]:
+        """Have the running event loop call `ring` after `seconds` of this clock's time, and never within this
+        call. Returns what takes that back; taking back what is over does nothing.
+        """
         ...

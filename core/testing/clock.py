@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 import math
+from collections.abc import Callable
 
 from core.ports.clock import Clock
 
@@ -35,12 +36,37 @@ class ManualClock(Clock):
         """Return once the clock was advanced by `seconds`; at once where that is not positive."""
         if seconds <= 0:
             return
+        await self._after(seconds)
+
+    def call_later(self, seconds: float, ring: Callable[[], object]) -> Callable[[], None]:
+        """Call `ring` once the clock was advanced by `seconds`; in the loop's next turn where that is not
+        positive.
+        """
+        if seconds <= 0:
+            return asyncio.get_running_loop().call_soon(ring).cancel
+        after = self._after(seconds)
+        wanted = True
+
+        def fire(_: asyncio.Future[None]) -> None:
+            if wanted:
+                ring()
+
+        def take_back() -> None:
+            nonlocal wanted
+            wanted = False
+            after.cancel()
+
+        after.add_done_callback(fire)
+        return take_back
+
+    def _after(self, seconds: float) -> "asyncio.Future[None]":
+        """A future that is done once the clock was advanced by `seconds`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         nanoseconds = seconds * _NS
         if math.isfinite(nanoseconds):
             wake_ns = self._elapsed_ns + math.ceil(nanoseconds)
             heapq.heappush(self._sleepers, (wake_ns, next(self._order), future))
-        await future
+        return future
 
     def advance(self, seconds: float) -> None:
         """Move time forward and wake every sleeper whose time has come, earliest first.

@@ -71,6 +71,7 @@ async def test_a_call_is_sent_while_another_branch_waits_for_an_expression() -> 
         assert held.asked == 1
         assert not held.let.is_set()
         held.let.set()
+        await world.quiet()
     finally:
         engine.stop()
         task.cancel()

@@ -5,21 +5,12 @@ from typing import assert_never
 
 import msgspec
 
-from core.engine.engine import Engine
 from core.engine.posting import Post, Told
 from core.engine.trial.mocks import Error, Mocks, Output, Timeout
 from core.machine.events import ChildEnded
 from core.machine.outbox import CREATE
 from core.machine.run import Tell
 from core.machine.transitions import COMPLETED, FAILED
-
-
-class TrialEngine(Engine):
-    """An engine whose executions say nothing to others but by the post that it is given."""
-
-    def send_by(self, post: Post) -> None:
-        """Before `run`."""
-        self._post = post
 
 
 class TrialPost(Post):

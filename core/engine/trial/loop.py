@@ -124,3 +124,9 @@ class MovedClock(Clock):
             await self._loop.create_future()
         elif seconds > 0:
             await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, ring: Callable[[], object]) -> Callable[[], None]:
+        """As the port says; from FOR_EVER on it has no timer."""
+        if seconds >= FOR_EVER:
+            return lambda: None
+        return self._loop.call_later(max(0.0, seconds), ring).cancel

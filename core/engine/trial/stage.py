@@ -14,10 +14,11 @@ import msgspec
 from msgspec.structs import replace
 
 from core.engine.definitions import Definitions
+from core.engine.engine import Engine
 from core.engine.executions import Executions
 from core.engine.settings import EngineSettings
 from core.engine.trial.callers import Callers
-from core.engine.trial.children import TrialEngine, TrialPost
+from core.engine.trial.children import TrialPost
 from core.engine.trial.cloud import TrialBoard, TrialCloud
 from core.engine.trial.loop import FOR_EVER, MovedClock, MovedLoop
 from core.engine.trial.mocks import Mocks
@@ -130,7 +131,7 @@ class Stage:
         evaluator = None if self._evaluator is None else Outside(self._evaluator, self._home, loop)
         # The same workflow on the same answers draws the same lots, so that a trial repeats itself.
         lots = random.Random(self._script.workflow.digest)  # noqa: S311 - no secret comes of it
-        engine = TrialEngine(
+        engine = Engine(
             store,
             definitions,
             providers,
@@ -140,8 +141,8 @@ class Stage:
             owner="trial",
             evaluator=evaluator,
             entropy=lambda: lots.getrandbits(64),
+            post=TrialPost(self._script.mocks),
         )
-        engine.send_by(TrialPost(self._script.mocks))
         callers = Callers(store, self._script.workflow, self._script.mocks, clock)
         created = await executions.create(self._script.workflow, self._script.input)
         execution_id = created.execution_id
