@@ -1,4 +1,6 @@
-"""A health board that knows nothing and counts nothing: an engine without breakers, for comparison."""
+"""A health board that knows nothing and counts nothing: what breakers, routing and metrics cost is the
+difference to a real one.
+"""
 
 from collections.abc import Callable
 
@@ -9,18 +11,8 @@ from core.machine.events import AttemptStarted
 from core.ports.health import Flight, HealthBoard
 
 
-class NullFlight(Flight):
-    """A call that nobody counts."""
-
-    def ended(self, outcome: Outcome, duration_ms: float) -> None:
-        """Nothing."""
-
-
-class NullBoard(HealthBoard):
-    """All is well, always."""
-
-    def __init__(self) -> None:
-        self._flight = NullFlight()
+class NullBoard(HealthBoard, Flight):
+    """Every target stands well, always."""
 
     def view(self) -> Health:
         """Nothing is known against any target."""
@@ -31,30 +23,29 @@ class NullBoard(HealthBoard):
         return False
 
     def decided(self, started: AttemptStarted) -> None:
-        """Nothing."""
+        """Not counted."""
 
-    def sent(self, started: AttemptStarted) -> NullFlight:  # noqa: ARG002 - the port's name
-        """A call that nobody counts."""
-        return self._flight
+    def sent(self, started: AttemptStarted) -> Flight:  # noqa: ARG002  the port's
+        """Not counted."""
+        return self
+
+    def ended(self, outcome: Outcome, duration_ms: float) -> None:
+        """Not counted."""
 
     def sidestepped(self, left: Target, taken: Target) -> None:
-        """Nothing."""
+        """Not counted."""
 
     def parked(self, target: Target) -> None:
-        """Nothing."""
+        """Not counted."""
 
-    def watch(self, ring: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 - the port's name
-        """Nothing ever stands worse than before."""
+    def watch(self, ring: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002  nothing stands worse
+        """Never rings."""
         return _nothing
 
-    def queue(
-        self,
-        targets: tuple[Target, ...],  # noqa: ARG002 - the port's names
-        ring: Callable[[], None],  # noqa: ARG002 - the port's names
-    ) -> Callable[[], None]:
-        """Nobody has to wait for room."""
+    def queue(self, targets: tuple[Target, ...], ring: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002  the port's
+        """Never rings: there is always room."""
         return _nothing
 
 
 def _nothing() -> None:
-    """What ends a wait that never was."""
+    """There is nothing to end."""
