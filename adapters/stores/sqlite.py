@@ -22,6 +22,7 @@ import msgspec
 from adapters.stores import rules, sqlite_file, sqlite_reads, sqlite_writes
 from adapters.stores.desk import Desk, Ticket
 from adapters.stores.doorbell import InProcessDoorbell
+from adapters.stores.sqlite_newborn import Newborn
 from adapters.stores.sqlite_worker import Run, Settled, Worker
 from adapters.stores.timers import NOWHERE, Due, Key, Timers
 from core.errors import StoreUnavailable
@@ -87,6 +88,7 @@ class SqliteStore(Store):
         self._timer_window = timer_window
         self._desk = Desk(clock, Timers())
         self._counts: Counter[str] = Counter()
+        self._newborn = Newborn()
         self._keyed = 0
         self._writer: Worker | None = None
         self._reader: Worker | None = None
@@ -150,9 +152,10 @@ class SqliteStore(Store):
             claims += desk.claim(owner, limit - len(claims), lease_seconds)
             horizon = desk.timers.horizon
             if horizon is None or not desk.timers.exhausted:
-                return Claims(claims, desk.timers.next_ms())
+                return Claims(claims, desk.timers.next_ms(), self._journals(claims))
             if len(claims) >= limit:
-                return Claims(claims, self._clock.now_ms())  # more may be due: ask again
+                # More may be due: ask again.
+                return Claims(claims, self._clock.now_ms(), self._journals(claims))
             run = partial(sqlite_writes.timers_after, horizon=horizon, limit=self._timer_window // 2)
             try:
                 await self._write(run, partial(self._refilled, horizon), heavy=True)
@@ -300,6 +303,7 @@ class SqliteStore(Store):
     def _created(self, new: NewExecution, created: Created | None) -> None:
         if created is not None and created.fresh:
             self._counts[new.summary.status] += 1
+            self._newborn.put(new)
             self._desk.issue(new.execution_id, 0)
             self.doorbell.ring(Topic.WORK, new.execution_id)
 
@@ -319,6 +323,7 @@ class SqliteStore(Store):
 
     def _delivered(self, execution_id: str, delivered: sqlite_writes.Delivered | None) -> None:
         if delivered is not None and delivered.fresh:
+            self._newborn.take(execution_id)
             if self._desk.issue(execution_id, delivered.epoch):
                 self.doorbell.ring(Topic.WORK, execution_id)
             self.doorbell.ring(Topic.INBOX, execution_id)
@@ -326,6 +331,7 @@ class SqliteStore(Store):
     def _removed(self, execution_id: str, status: str | None) -> None:
         if status is not None:
             self._counts[status] -= 1
+            self._newborn.take(execution_id)
             self._desk.forget(execution_id)
 
     def _reconciled(self, mended: list[str], answer: tuple[list[tuple[str, int]], str | None] | None) -> None:
@@ -352,6 +358,10 @@ class SqliteStore(Store):
     def _check_open(self) -> None:
         if self._writer is None:
             raise rules.closed()
+
+    def _journals(self, claims: tuple[Claim, ...]) -> dict[str, Loaded]:
+        kept = ((claim.execution_id, self._newborn.take(claim.execution_id)) for claim in claims)
+        return {execution_id: journal for execution_id, journal in kept if journal is not None}
 
     def _write(
         self, run: Run[T], settled: Settled[T] | None = None, *, heavy: bool = False
@@ -404,6 +414,7 @@ class SqliteStore(Store):
 
     def _begin(self, opened: _Opened) -> None:
         self._counts = opened.counts
+        self._newborn = Newborn()
         self._desk = Desk(self._clock, Timers(self._timer_window))
         for execution_id, epoch in opened.tickets:
             self._desk.issue(execution_id, epoch)

@@ -1,0 +1,168 @@
+"""The SQLite store between the event loop and its thread: who waits for what, and what is not read at all."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.clock import SystemClock
+from adapters.stores import sqlite_newborn
+from adapters.stores.sqlite import SqliteStore
+from core.ports.store import Filter
+from core.testing.contracts.store_base import message, new, step
+from tests.stores.power_loss import LossyDisk
+
+SHELL = (
+    "import sqlite3, sys\n"
+    "shell = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+    "shell.execute('BEGIN IMMEDIATE')\n"
+    "print('locked', flush=True)\n"
+    "sys.stdin.read()\n"
+    "shell.close()\n"
+)
+
+
+class HangingDisk(LossyDisk):
+    """Waits in the next sync for `go`, and says that it does."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.hangs = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def synced(self, path: str) -> None:
+        if not self.go.is_set():
+            self.hangs.set()
+            self.go.wait(30)
+        super().synced(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def disk(path: Path) -> Iterator[HangingDisk]:
+    disk = HangingDisk(f"hanging-{path.parent.name}")
+    yield disk
+    disk.unregister()
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(path, SystemClock())
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def happens(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+async def test_while_the_disk_hangs_in_a_sync_the_loop_goes_on_and_what_comes_in_shares_the_next(
+    path: Path, disk: HangingDisk
+) -> None:
+    store = SqliteStore(path, SystemClock(), vfs=disk.name)
+    await store.open()
+    await asyncio.gather(*(store.create(new(f"x{i}")) for i in range(20)))
+    first, *others = (await store.claim("o", 20, 60.0)).claims
+    disk.go.clear()
+    hanging = asyncio.ensure_future(store.commit(step(first, 1)))
+    await happens(disk.hangs)
+    syncs = disk.syncs
+    waiting = [asyncio.ensure_future(store.commit(step(claim, 1))) for claim in others]
+    assert (await store.get("x0")).version == 1, "reads have a connection of their own"
+    assert (await store.claim("o", 1, 60.0)).claims == ()
+    assert not hanging.done()
+    assert not any(one.done() for one in waiting)
+    disk.go.set()
+    await asyncio.gather(hanging, *waiting)
+    assert disk.syncs - syncs == 2, "the one that hung, and one for all that waited"
+    await store.close()
+
+
+async def test_while_a_shell_has_the_lock_the_loop_goes_on_and_commits_wait_for_it(
+    store: SqliteStore, path: Path
+) -> None:
+    await store.create(new("x1"))
+    (claim,) = (await store.claim("o", 1, 60.0)).claims
+    shell = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SHELL, str(path), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert shell.stdout is not None
+    assert await asyncio.wait_for(shell.stdout.readline(), 10) == b"locked\n"
+    committing = asyncio.ensure_future(store.commit(step(claim, 1)))
+    for _ in range(20):  # the loop turns, and others are served
+        assert (await store.get("x1")).version == 1
+    assert not committing.done()
+    await shell.communicate(b"")  # its input ends, and with it the lock
+    await committing
+    assert (await store.get("x1")).version == 2
+
+
+async def test_acts_of_both_kinds_happen_in_the_order_in_which_they_were_asked_for(
+    store: SqliteStore,
+) -> None:
+    for round_ in range(5):
+        await store.create(new("x1"))
+        (claim,) = (await store.claim("o", 1, 60.0)).claims
+        answers = await asyncio.gather(
+            store.put_fact("k", b"before"),
+            store.commit(step(claim, 1, release=True, status="COMPLETED")),
+            store.remove("x1"),
+            store.put_fact("k", b"between"),
+            store.reconcile(None, 10),
+            store.create(new("x2")),
+            store.put_fact("k", b"after"),
+        )
+        assert answers[2] is True, round_
+        assert await store.get_fact("k") == b"after"
+        (left,) = (await store.find(Filter(), None, 10)).records
+        assert left.execution_id == "x2"
+        (claim,) = (await store.claim("o", 1, 60.0)).claims
+        await store.commit(step(claim, 1, release=True, status="COMPLETED"))
+        assert await store.remove("x2")
+
+
+async def test_the_first_owner_is_given_the_journal_and_later_ones_read_it(store: SqliteStore) -> None:
+    await store.create(new("x1"))
+    taken = await store.claim("o", 1, 60.0)
+    assert taken.journals["x1"] == await store.load("x1")
+    await store.commit(step(taken.claims[0], 1))
+    await store.give_back(taken.claims[0])
+    again = await store.claim("o", 1, 60.0)
+    assert len(again.claims) == 1
+    assert again.journals == {}
+
+
+async def test_a_journal_is_not_given_where_a_message_came_before_its_owner(store: SqliteStore) -> None:
+    await store.create(new("x1"))
+    await store.deliver("x1", message("m1"))
+    assert (await store.claim("o", 1, 60.0)).journals == {}
+    assert len((await store.load("x1")).inbox) == 1
+
+
+async def test_journals_that_nobody_claims_are_kept_up_to_a_bound(store: SqliteStore) -> None:
+    big = b"x" * (sqlite_newborn.KEPT_BYTES // 4)
+    for round_ in range(2):
+        ids = [f"x{round_}{i}" for i in range(6)]
+        for execution_id in ids:
+            await store.create(new(execution_id, data=big))
+        taken = await store.claim("o", 10, 60.0)
+        assert sorted(claim.execution_id for claim in taken.claims) == ids
+        assert sorted(taken.journals) == ids[:4], "room comes back with each that is claimed"
+
+
+async def test_a_store_that_is_opened_again_gives_no_journal_of_before(store: SqliteStore) -> None:
+    await store.create(new("x1"))
+    await store.close()
+    await store.open()
+    taken = await store.claim("o", 1, 60.0)
+    assert len(taken.claims) == 1
+    assert taken.journals == {}
