@@ -83,7 +83,7 @@ class Edge:
                 return
             await self._app(scope, _replay(body, receive), reply)
         finally:
-            self._memory().bodies -= held.bytes
+            self._memory().give_back(held.bytes)
 
     def _check_head(self, headers: "_Headers") -> None:
         """Refuse what a proxy in front may have read otherwise, and a head that came whole but is too large.
@@ -163,7 +163,7 @@ class Edge:
                         raise _Gone
                     chunk = message.get("body", b"")
                     held.bytes += len(chunk)
-                    memory.bodies += len(chunk)
+                    memory.take(len(chunk))
                     if held.bytes > self._limits.body_bytes:
                         raise self._too_large()
                     if memory.bodies > self._limits.buffered_bytes:

@@ -4,7 +4,7 @@ from typing import Final, Self
 
 import msgspec
 
-BODIES: Final = 16
+BODIES: Final = 32
 """All bodies may have this part of a process's memory: as values of the program JSON takes several times its
 length, and some 20 times where it is made to.
 """

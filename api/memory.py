@@ -40,7 +40,8 @@ large data several times that data.
 """
 
 CLAIMS_A_LOOK: Final = 64
-"""After so many claims there is a look, however soon: one costs 4 us."""
+READ_A_LOOK: Final = 1 << 20
+"""After so many claims, or bytes of bodies, there is a look, however soon: one costs 4 us."""
 
 MIB: Final = 1 << 20
 
@@ -85,15 +86,15 @@ class Memory:
         self.refused = 0
         """How many requests were."""
         self.bodies = 0
-        """Bytes of the requests' bodies that are in hand now; the edge counts them."""
+        """Bytes of the requests' bodies that are in hand now."""
         self._idle = idle
         self._resident = resident or self._meter
-        self._claimed = 0
+        self._claimed = self._read = 0
         self._warned = False
 
     def look(self) -> None:
         """See what is used, and what follows. Logs each change once."""
-        self._claimed = 0
+        self._claimed = self._read = 0
         self.used = self._resident()
         idle = self.bodies == 0 and self._idle()
         self.full = refuses(self.full, self.used, self.limit, idle=idle)
@@ -117,6 +118,17 @@ class Memory:
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             self._meter.close()
+
+    def take(self, size: int) -> None:
+        """So many bytes more of a body are in hand."""
+        self.bodies += size
+        self._read += size
+        if self._read >= READ_A_LOOK:
+            self.look()
+
+    def give_back(self, size: int) -> None:
+        """The request whose body they were is over."""
+        self.bodies -= size
 
     def check(self) -> None:
         """Before work is taken on. Raises a Refusal where there is no memory for it."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.allowance import SHARE, default_limit, physical
 from api.limits import Limits
-from api.memory import BACK, CLAIM_BYTES, CLAIMS_A_LOOK, Memory, adds_work, refuses
+from api.memory import BACK, CLAIM_BYTES, CLAIMS_A_LOOK, READ_A_LOOK, Memory, adds_work, refuses
 from api.problems import Refusal
 from api.settings import load
 from core.errors import ConfigurationError
@@ -74,6 +74,17 @@ def test_many_claims_are_not_made_without_a_look() -> None:
     used = 200 * MIB
     claimed = sum(memory.claimable(8) for _ in range(1_000))
     assert 0 < claimed <= CLAIMS_A_LOOK + 8
+
+
+def test_many_bytes_are_not_read_without_a_look() -> None:
+    memory = Memory(100 * MIB, idle=lambda: True, resident=lambda: 200 * MIB)
+    for _ in range(READ_A_LOOK // 1_024):
+        assert not memory.full
+        memory.take(1_024)
+    assert memory.full
+    memory.give_back(READ_A_LOOK)
+    memory.look()
+    assert not memory.full
 
 
 def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -139,7 +150,7 @@ def test_only_what_makes_work_is_refused(method: str, path: str, *, adds: bool) 
 def test_what_requests_hold_before_a_look_is_a_part_of_the_memory(limit: int) -> None:
     usual = Limits()
     limits = usual.within(limit)
-    assert limits.body_bytes <= limits.buffered_bytes <= max(limits.body_bytes, limit // 16)
+    assert limits.body_bytes <= limits.buffered_bytes <= max(limits.body_bytes, limit // 32)
     assert limits.answer_bytes <= limit // 4
     assert limits.buffered_bytes <= usual.buffered_bytes
     assert limits.answer_bytes <= usual.answer_bytes
