@@ -1,102 +1,152 @@
-"""`python -m benchmarks [--seconds N] [--json]`: one table, in one run, with the machine that it ran on."""
+"""`make bench`: the table of benchmarks, in one run, with the machine that it ran on.
+
+`python -m benchmarks [--seconds 2] [--only PART ...] [--json FILE] [--docs docs/performance.md]`. It starts
+all that it needs on loopback (a static endpoint, the load generator, `redis-server`, `sidestep serve`), each
+in a process of its own, and ends it. With the default a run takes about five minutes, and less or more in
+proportion to `--seconds`. `--ratios` takes what `python -m benchmarks.peers --json` wrote, and judges by it.
+"""
 
 import argparse
+import asyncio
+import contextlib
 import json
-import os
-import platform
-import subprocess
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from benchmarks import concurrent
+from benchmarks.boards import boards, scraping
+from benchmarks.children import Failed, endpoint, machine
+from benchmarks.concurrent import measure as many_at_once
+from benchmarks.deaths import death
+from benchmarks.judged import judged
+from benchmarks.pages import renew
+from benchmarks.report import document, markdown
+from benchmarks.results import Results
+from benchmarks.shapes import lengths, maps, shards
+from benchmarks.site import PROVIDERS, Setup
+from benchmarks.sizes import Sizes
+from benchmarks.throughput import bare, creations, loads
+from chaos.programs import NotStarted
 
-STORES = ("bare", "memory", "sqlite")
-NAMES = {
-    "bare": "bare loop: the same client, no engine",
-    "memory": "Sidestep, memory",
-    "sqlite": "Sidestep, SQLite (synchronous=FULL)",
+FIRST: Final = Setup("everysec")
+OTHERS: Final = (Setup("everysec", 2), Setup("always"), Setup("always", 2), Setup("sqlite"))
+MANY_STORES: Final = ("sqlite", "redis")
+MOST_SECONDS: Final = 60.0
+
+Found = dict[str, Any]
+
+
+async def _loads(port: int, sizes: Sizes) -> Found:
+    providers = await loads(FIRST, port, sizes, PROVIDERS)
+    rows = [providers[0]]
+    for setup in OTHERS:
+        rows += await loads(setup, port, sizes)
+    return {"loads": tuple(rows), "providers": tuple(providers)}
+
+
+async def _bare(port: int, sizes: Sizes) -> Found:
+    rows = [await bare(setup, port, sizes) for setup in (FIRST, *OTHERS)]
+    return {"bare": tuple(rows), "plain": (await bare(FIRST, port, sizes, "aiohttp"),)}
+
+
+async def _creations(port: int, sizes: Sizes) -> Found:
+    return {
+        "creations": tuple([await creations(one, port, sizes) for one in ("everysec", "always", "sqlite")])
+    }
+
+
+async def _lengths(port: int, sizes: Sizes) -> Found:
+    return {"lengths": tuple(await lengths(FIRST.store, port, sizes))}
+
+
+async def _maps(port: int, sizes: Sizes) -> Found:
+    return {"maps": tuple(await maps(FIRST.store, port, sizes))}
+
+
+async def _shards(port: int, sizes: Sizes) -> Found:
+    return {"shards": tuple(await shards(FIRST.store, port, sizes))}
+
+
+async def _on_off(port: int, sizes: Sizes) -> Found:
+    return {"on_off": (await boards(FIRST.store, port, sizes), await scraping(FIRST.store, port, sizes))}
+
+
+async def _deaths(_port: int, sizes: Sizes) -> Found:
+    return {"deaths": (await death("everysec", sizes), await death("sqlite", sizes))}
+
+
+async def _many(_port: int, sizes: Sizes) -> Found:
+    if not sizes.many:
+        return {}
+    return {"many": {one: await asyncio.to_thread(many_at_once, one, sizes.many) for one in MANY_STORES}}
+
+
+PARTS: Final[Mapping[str, Callable[[int, Sizes], Awaitable[Found]]]] = {
+    "loads": _loads,
+    "bare": _bare,
+    "creations": _creations,
+    "lengths": _lengths,
+    "maps": _maps,
+    "shards": _shards,
+    "on-off": _on_off,
+    "deaths": _deaths,
+    "many": _many,
 }
-CONCURRENT = 10_000
 
 
-@contextmanager
-def endpoint(hold: float = 0.0) -> Iterator[int]:
-    """The static endpoint's port, while it runs."""
-    command = [sys.executable, "-m", "benchmarks.endpoint", str(hold)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(10)
-
-
-def measure(module: str, *args: object) -> dict[str, float]:
-    """What one measuring process printed."""
-    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=200)
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
-
-
-def machine() -> str:
-    """The machine, in a line."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text(encoding="utf-8").splitlines() if "model name" in line]
-        model = names[0].partition(":")[2].strip() if names else model
-    return f"{os.cpu_count()} x {model}, Python {platform.python_version()}, {platform.system()}"
-
-
-def main() -> int:
-    """Measure everything and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=8.0, help="how long each throughput run lasts")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    chosen = parser.parse_args()
-    lines: dict[str, dict[str, float]] = {}
+async def run(parts: Sequence[str], sizes: Sizes, say: Callable[[str], None]) -> Results:
+    """Measure these parts, one after the other. Raises Failed, NotStarted, TimeoutError."""
+    found: Found = {}
     with endpoint() as port:
-        for store in STORES:
-            print(f"measuring {NAMES[store]} ...", file=sys.stderr)
-            lines[store] = measure("line", store, port, chosen.seconds)
-    print(f"measuring {CONCURRENT:,} executions at once ...", file=sys.stderr)
-    many = concurrent.measure("sqlite", CONCURRENT)
-    result: dict[str, Any] = {"machine": machine(), "line": lines, "concurrent": many}
-    print(json.dumps(result, indent=2) if chosen.json else table(result))
+        for number, name in enumerate(parts, 1):
+            began = time.monotonic()
+            found |= await PARTS[name](port, sizes)
+            say(f"[{number}/{len(parts)}] {name}: {time.monotonic() - began:.0f} s")
+    return Results(machine=machine(), seconds=sizes.seconds, **found)
+
+
+async def _until_asked(parts: Sequence[str], sizes: Sizes) -> Results:
+    """The same; SIGTERM ends it as Ctrl-C does, with all that it started."""
+    running = asyncio.ensure_future(run(parts, sizes, lambda line: print(line, file=sys.stderr, flush=True)))
+    with contextlib.suppress(NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    return await running
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, judge and print. Exit code 0; 2 for options that cannot be, 3 where it could not measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long a repetition lasts [2]")
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, default=[], metavar="PART", help=", ".join(PARTS)
+    )
+    parser.add_argument("--json", metavar="FILE", help="write everything into this file too")
+    parser.add_argument("--docs", metavar="FILE", help="renew the tables in this page too")
+    parser.add_argument("--ratios", metavar="FILE", help="what benchmarks.peers wrote, to be judged by")
+    given = parser.parse_args(arguments)
+    if not 0.1 <= given.seconds <= MOST_SECONDS:
+        sys.stderr.write(f"benchmarks: --seconds is 0.1 to {MOST_SECONDS:g}\n")
+        return 2
+    if given.docs and given.only:
+        sys.stderr.write("benchmarks: a page takes the whole table: --docs goes without --only\n")
+        return 2
+    ratios = json.loads(Path(given.ratios).read_text("utf-8"))["ratios"] if given.ratios else None
+    try:
+        results = asyncio.run(_until_asked(given.only or list(PARTS), Sizes.of(given.seconds)))
+    except (Failed, NotStarted, TimeoutError) as problem:
+        sys.stderr.write(f"benchmarks: {str(problem) or 'what was waited for took too long'}\n")
+        return 3
+    verdict = judged(results, ratios)
+    text = markdown(results, verdict)
+    print(text)
+    if given.json:
+        Path(given.json).write_bytes(document(results, verdict) + b"\n")
+    if given.docs:
+        renew(Path(given.docs), "bench", text)
     return 0
-
-
-def table(result: dict[str, Any]) -> str:
-    """The result as Markdown."""
-    bare = result["line"]["bare"]
-    rows = [
-        f"Machine: {result['machine']}. Ten HTTP steps to a static loopback endpoint, 64 in flight.",
-        "",
-        "| | steps/s | CPU ms a step | against the bare loop | alone p50 / p99 ms | peak RSS MB |",
-        "|---|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| {NAMES[store]} | {line['steps_per_second']:,.0f} | {line['cpu_ms_per_step']:.3f} "
-        f"| {line['cpu_ms_per_step'] / bare['cpu_ms_per_step']:.2f} x CPU "
-        f"| {line['alone_p50_ms']:.1f} / {line['alone_p99_ms']:.1f} | {line['peak_rss_mb']:.0f} |"
-        for store, line in result["line"].items()
-    ]
-    many = result["concurrent"]
-    rows += [
-        "",
-        (
-            f"{many['executions']:,.0f} executions at once, each with a call under way, on SQLite: "
-            f"{many['peak_mb']:.0f} MB resident ({many['kib_each']:.1f} KiB each over "
-            f"{many['before_mb']:.0f} MB)."
-        ),
-    ]
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ _SECONDS = 90.0
 class Death:
     """`completed` of `executions`; `repeated` calls of a step that had been called before, `sent_twice` of
     them as the same attempt; seconds from the kill until the new server was ready, and until all had ended.
-    `lease` is how long an owner that is silent keeps its executions (0: a store of one process keeps none).
+    `lease` is how long an owner that is silent keeps its executions, where others could have them.
     """
 
     store: str
@@ -71,7 +71,7 @@ async def death(store: str, sizes: Sizes) -> Death:
         called_at_kill=called,
         repeated=calls.repeated,
         sent_twice=calls.sent_twice,
-        lease=0.0 if store == "sqlite" else sizes.lease,
+        lease=sizes.lease,
         ready=ready,
         seconds=seconds,
     )

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from benchmarks.__main__ import endpoint, machine
+from benchmarks.children import endpoint, machine
 from benchmarks.redis_workers import print_json
 from rehearsals.killing import Server
 from rehearsals.reading import get, session

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from api.bootstrap import build
-from api.server import configure_logging, serve
+from api.server import serve
 from api.settings import load
 from benchmarks.null_board import NullBoard
 from core.engine.health.board import Board
@@ -29,7 +29,6 @@ class Silent(NullBoard):
 
 async def main(board: str, settings: dict[str, str]) -> None:
     """Serve until standard input ends."""
-    configure_logging()
     loaded = load(settings)
     runtime = build(loaded)
     if board == "null":

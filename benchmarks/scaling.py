@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 
-from benchmarks.__main__ import endpoint, machine
+from benchmarks.children import endpoint, machine
 from benchmarks.line import FIRST, STEPS, document
 from benchmarks.redis_workers import client, commands, cpu_seconds, print_json, workers
 from tests.redis_servers import start_node

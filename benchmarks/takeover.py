@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from benchmarks.__main__ import machine
+from benchmarks.children import machine
 from benchmarks.line import FIRST
 from benchmarks.redis_workers import client, print_json, workers
 from tests.redis_servers import start_node

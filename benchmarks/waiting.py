@@ -12,7 +12,7 @@ from datetime import datetime
 from statistics import quantiles
 from typing import Any
 
-from benchmarks.__main__ import endpoint, machine
+from benchmarks.children import endpoint, machine
 from benchmarks.line import FIRST, document
 from benchmarks.redis_workers import Client, client, print_json, rss_mb, used_memory, workers
 from tests.redis_servers import start_node
