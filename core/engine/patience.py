@@ -21,16 +21,20 @@ class Patience:
     stays one. But a limit that is noticed late is extended once, by `grace` seconds. Enter it once.
     """
 
-    __slots__ = ("_grace", "_limit", "_seconds", "_timer")
+    # Not on top of asyncio.timeout: that is a second timer and a second state to keep, at every call.
+    __slots__ = ("_cancelling", "_expired", "_grace", "_seconds", "_task", "_timer")
 
     def __init__(self, seconds: float, grace: float = GRACE_SECONDS) -> None:
         self._seconds = seconds
         self._grace = grace
-        self._limit = asyncio.timeout(None)
-        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
 
     async def __aenter__(self) -> Self:
-        await self._limit.__aenter__()
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a time limit needs a task to stop")
+        self._task = task
+        self._cancelling = task.cancelling()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._seconds
         self._timer = loop.call_at(end, self._end, loop, end)
@@ -42,10 +46,20 @@ class Patience:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._limit.__aexit__(kind, error, trace)
+        self._timer.cancel()
+        if not self._expired:
+            return
+        # Where somebody else cancelled the task as well, theirs stands.
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
     def _end(self, loop: asyncio.AbstractEventLoop, end: float) -> None:
         now = loop.time()
-        self._limit.reschedule(now + self._grace if now - end > LATE_SECONDS else now)
+        if now - end > LATE_SECONDS and self._grace:
+            self._timer = loop.call_at(now + self._grace, self._stop)
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._expired = True
+        self._task.cancel()

@@ -4,10 +4,8 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-import aiohttp
 import hypothesis.strategies as st
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 
 from adapters.providers.aws.config import AwsConfig
@@ -18,11 +16,12 @@ from adapters.providers.gcp.config import GcpConfig
 from adapters.providers.gcp.provider import GcpProvider
 from adapters.providers.http.config import HttpConfig, Service
 from adapters.providers.http.provider import HttpProvider
-from adapters.providers.wire.addresses import Kind, kind_of
+from adapters.providers.wire.addresses import IpAddress, Kind, kind_of
 from adapters.providers.wire.client import WireConfig
-from adapters.providers.wire.connector import GuardedConnector, guarded_socket
-from adapters.providers.wire.origins import BadUrl, parse_origin, parse_url
-from adapters.providers.wire.resolver import AddressRefused
+from adapters.providers.wire.connection import Connection
+from adapters.providers.wire.dialling import Dialler, Unreached, guarded_socket
+from adapters.providers.wire.origins import AddressRules, BadUrl, Origin, parse_origin, parse_url
+from adapters.providers.wire.resolver import AddressRefused, GuardedResolver
 from core.errors import ConfigurationError
 from core.failover.outcome import Executed, Outcome
 from core.graph.model import Target
@@ -299,27 +298,24 @@ async def test_the_checked_address_is_the_one_that_is_connected_to() -> None:
             await provider.close()
 
 
-class Careless(AbstractResolver):
+class Careless(GuardedResolver):
     """A resolver that checks nothing."""
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        address = "169.254.169.254"
-        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
-
-    async def close(self) -> None:
-        pass
+    async def resolve(self, host: str, port: int) -> tuple[IpAddress, ...]:  # noqa: ARG002 - the same for all
+        return (ip_address("169.254.169.254"),)
 
 
-@pytest.mark.parametrize("url", ["http://good.test/", "http://169.254.169.254/"])
-async def test_the_connector_itself_refuses_forbidden_addresses(url: str) -> None:
+async def test_dialling_itself_refuses_forbidden_addresses() -> None:
     """The last belt: whatever the resolver and the origins let through."""
-    connector = GuardedConnector(connect_seconds=1, tls_seconds=1, resolver=Careless())
-    async with aiohttp.ClientSession(connector=connector) as session:
-        with pytest.raises(aiohttp.ClientConnectorError) as caught:
-            await session.post(url)
-        assert isinstance(caught.value.os_error, AddressRefused)
+
+    def never_made(fd: int) -> Connection:
+        raise AssertionError(f"socket {fd} was connected")
+
+    dialler = Dialler(Careless(AddressRules(), 1.0), 1.0, 1.0)
+    for host in ("good.test", "169.254.169.254"):
+        with pytest.raises(Unreached) as caught:
+            await dialler.dial(Origin("http", host, 80), never_made)
+        assert caught.value.outcome.signal == "address-refused"
 
 
 def test_no_socket_is_made_for_a_forbidden_address() -> None:

@@ -14,8 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.http.provider import HttpProvider
-from adapters.providers.wire.client import WireClient, WireConfig
-from adapters.providers.wire.origins import AddressRules
+from adapters.providers.wire.client import WireConfig
 from adapters.providers.wire.threads import in_thread
 from core.failover.outcome import Executed, Outcome
 from core.graph.model import Target
@@ -88,15 +87,6 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         async with opened(HttpProvider(HttpConfig(origins=(server.url,)))) as provider:
             assert (await provider.invoke(call_of(Target("HTTP", f"{server.url}/x")))).ok
         assert server.seen[0].path == "/x"
-
-
-async def test_long_timeouts_are_not_rounded_up() -> None:
-    """aiohttp rounds what is over 5 s up to whole seconds, unless it is told not to."""
-    client = WireClient(WireConfig(), AddressRules())
-    timeout = client._timeout(5_050)
-    assert (timeout.total, timeout.ceil_threshold) == (None, float("inf"))  # the total is Patience's
-    assert timeout.connect == 3.0
-    assert client._timeout(500).connect == 0.5
 
 
 async def test_a_query_and_escapes_go_on_the_wire_as_they_are_written() -> None:

@@ -11,19 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ClientResponseError,
-    ConnectionTimeoutError,
-)
 
-from adapters.providers.wire.connector import TcpTimeout, TlsTimeout
 from adapters.providers.wire.payload import NotJson, decode
 from adapters.providers.wire.reply import Broken, Reply
-from adapters.providers.wire.resolver import AddressRefused
 from core.failover.outcome import Executed, Outcome, Scope, succeeded
 
 UNREACHABLE = "Sidestep.ProviderUnreachable"
@@ -84,12 +74,12 @@ def no_credentials(sentence: str, *, retry_here: bool = False) -> Outcome:
 
 def token_unreachable(sentence: str) -> Outcome:
     """The vendor's token service cannot be reached; nothing was sent to the function."""
-    return _unreached("token-unreachable", sentence)
+    return unreached("token-unreachable", sentence)
 
 
 def closed() -> Outcome:
     """The provider is not open, or was closed while the call waited for a connection; nothing was sent."""
-    return _unreached("provider-closed", "the provider's connections are closed in this process")
+    return unreached("provider-closed", "the provider's connections are closed in this process")
 
 
 def of_probe(outcome: Outcome) -> Outcome:
@@ -104,55 +94,47 @@ def of_probe(outcome: Outcome) -> Outcome:
     return msgspec.structs.replace(outcome, executed=Executed.NO, partial=False, cause=cause, output=None)
 
 
-def from_exception(problem: Exception, *, written: bool) -> Outcome:
-    """The outcome of a call that ended in an exception before a status line was read."""
-    if written:
-        return _lost(problem)
-    match problem:
-        case ClientConnectorCertificateError() | ClientConnectorSSLError():
-            return _unreached("tls-failure", f"no TLS session: {_os_words(problem.__cause__)}")
-        case TlsTimeout():
-            return _unreached("tls-timeout", str(problem))
-        case TcpTimeout():
-            return _unreached("connect-timeout", str(problem))
-        case ClientConnectorError() if isinstance(problem.os_error, AddressRefused):
-            return _unreached("address-refused", str(problem.os_error))
-        case ClientConnectorDNSError():
-            return _unreached("dns-failure", f"{problem.host} has no address: {_os_words(problem.os_error)}")
-        case ClientConnectorError() if isinstance(problem.os_error, ConnectionRefusedError):
-            return _unreached("connect-refused", f"{problem.host}:{problem.port} refused the connection")
-        case ClientConnectorError():
-            return _unreached(
-                "connect-failed", f"no connection to {problem.host}: {_os_words(problem.os_error)}"
-            )
-        case ConnectionTimeoutError() | TimeoutError():
-            return _unreached("connect-timeout", "no connection in time (pool, name lookup, TCP or TLS)")
-        case ValueError():
-            return unsendable("a header or the URL cannot be put on the wire")
-        case _:
-            return _unreached(
-                "connection-lost", "the connection was lost before the request was written to it"
-            )
+def no_connection() -> Outcome:
+    """No connection within the limits of all that lies before one is in hand; nothing was sent."""
+    return unreached("connect-timeout", "no connection in time (pool, name lookup, TCP or TLS)")
 
 
-def _unreached(signal: str, cause: str) -> Outcome:
+def unwritten() -> Outcome:
+    """The connection was closed before anything was written to it."""
+    return unreached("connection-lost", "the connection was lost before the request was written to it")
+
+
+def unreached(signal: str, cause: str) -> Outcome:
+    """The provider was not reached, for the reason that `signal` names; nothing was sent."""
     return Outcome(executed=Executed.NO, scope=Scope.PROVIDER, signal=signal, error=UNREACHABLE, cause=cause)
 
 
-def _lost(problem: Exception) -> Outcome:
-    if isinstance(problem, TimeoutError):
-        signal, error, cause = "read-timeout", TIMEOUT, "no answer in time; it may have run"
-    elif isinstance(problem, ClientResponseError):
-        signal, error = "reply-malformed", BAD_RESPONSE
-        cause = "the answer was not HTTP that can be read; it may have run"
-    else:
-        signal, error = "connection-lost", CONNECTION_LOST
-        why = type(problem).__name__
-        cause = f"the connection was lost after the request was written ({why}); it may have run"
+def read_timeout() -> Outcome:
+    """The request was written, and its time was over before a status line was read."""
+    return _ambiguous("read-timeout", TIMEOUT, "no answer in time; it may have run")
+
+
+def malformed() -> Outcome:
+    """The request was written, and what came back is not HTTP, or more of it than is read."""
+    return _ambiguous(
+        "reply-malformed", BAD_RESPONSE, "the answer was not HTTP that can be read; it may have run"
+    )
+
+
+def lost(why: str) -> Outcome:
+    """The request was written, and its connection ended before a status line was read."""
+    return _ambiguous(
+        "connection-lost",
+        CONNECTION_LOST,
+        f"the connection was lost after the request was written ({why}); it may have run",
+    )
+
+
+def _ambiguous(signal: str, error: str, cause: str) -> Outcome:
     return Outcome(executed=Executed.MAYBE, scope=Scope.PROVIDER, signal=signal, error=error, cause=cause)
 
 
-def _os_words(problem: BaseException | None) -> str:
+def os_words(problem: BaseException | None) -> str:
     """An operating system's words for an error, without addresses or paths of ours."""
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror

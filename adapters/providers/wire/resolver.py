@@ -1,21 +1,25 @@
 """Name resolution that refuses forbidden addresses.
 
-The addresses that are checked here are the ones that are connected to (aiohttp connects to what its resolver
-returned, and does not resolve again), so a name that changes its mind between a check and a connection
-(DNS rebinding) gains nothing. aiohttp skips its resolver for IP literals; `origins.parse_url` checks those,
-and `connector.GuardedConnector` checks every socket's address once more.
+The addresses that are checked here are the ones that are connected to, so a name that changes its mind
+between a check and a connection (DNS rebinding) gains nothing. `dialling` checks every socket's address once
+more.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
-from adapters.providers.wire.addresses import parse_address
+from adapters.providers.wire.addresses import IpAddress, parse_address
 from adapters.providers.wire.nameservers import NameServers
 from adapters.providers.wire.origins import AddressRules, is_loopback_host
 from adapters.providers.wire.threads import in_thread
+from core.engine.patience import Patience
+
+KEPT_SECONDS = 10.0
+"""How long the system's answers are used. Those of name servers of one's own are kept by `NameServers`."""
+
+_MANY_NAMES = 10_000
 
 Lookup = Callable[[str, int, int], Sequence[str]]
 """(host, port, address family) -> addresses as text. Blocking; raises OSError. Runs in a thread."""
@@ -31,7 +35,14 @@ def system_lookup(host: str, port: int, family: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class GuardedResolver(AbstractResolver):
+@dataclass(slots=True)
+class _Kept:
+    addresses: tuple[IpAddress, ...]
+    until: float
+    turn: int = 0
+
+
+class GuardedResolver:
     """Resolves with `lookup` or `names`, and refuses the whole answer where one address of it is refused."""
 
     def __init__(
@@ -46,17 +57,54 @@ class GuardedResolver(AbstractResolver):
         self._seconds = seconds
         self._lookup = lookup
         self._names = names
+        self._kept: dict[tuple[str, int], _Kept] = {}
+        self._flights: dict[tuple[str, int], asyncio.Task[tuple[IpAddress, ...]]] = {}
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The checked addresses of `host`. Raises `AddressRefused`, or OSError if there are none in time."""
+    async def resolve(self, host: str, port: int) -> tuple[IpAddress, ...]:
+        """The checked addresses of `host`, at least one; each in its turn is the first of them.
+
+        Raises `AddressRefused`, or OSError if there are none in time.
+        """
+        literal = parse_address(host)
+        if literal is not None:
+            return self._checked(host, (str(literal),))
+        if self._names is not None:
+            return await self._ask(host, port)
+        key, now = (host, port), asyncio.get_running_loop().time()
+        kept = self._kept.get(key)
+        if kept is None or kept.until <= now:
+            # Shielded: who stops waiting must not stop the others' question.
+            addresses = await asyncio.shield(self._flight(key))
+            if len(self._kept) >= _MANY_NAMES:
+                self._kept.clear()
+            kept = self._kept.setdefault(key, _Kept(addresses, 0.0))
+            if kept.until <= now:
+                kept.addresses, kept.until = addresses, now + KEPT_SECONDS
+        kept.turn = (kept.turn + 1) % len(kept.addresses)
+        return kept.addresses[kept.turn :] + kept.addresses[: kept.turn]
+
+    def _flight(self, key: tuple[str, int]) -> "asyncio.Task[tuple[IpAddress, ...]]":
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.get_running_loop().create_task(self._ask(*key), name=f"dns {key[0]}")
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return flight
+
+    def _landed(self, key: tuple[str, int], flight: "asyncio.Task[tuple[IpAddress, ...]]") -> None:
+        del self._flights[key]
+        if not flight.cancelled():
+            flight.exception()  # whoever waited has it; where nobody waits any more, it is nobody's
+
+    async def _ask(self, host: str, port: int) -> tuple[IpAddress, ...]:
         try:
-            async with asyncio.timeout(self._seconds):
-                texts = await self._texts(host, port, family)
+            async with Patience(self._seconds):
+                return self._checked(host, await self._texts(host, port))
         except TimeoutError as late:
             raise OSError(f"no answer about {host} in {self._seconds:g} s") from late
-        results: list[ResolveResult] = []
+
+    def _checked(self, host: str, texts: Sequence[str]) -> tuple[IpAddress, ...]:
+        addresses: list[IpAddress] = []
         for text in texts:
             address = parse_address(text)
             if address is None:
@@ -64,24 +112,19 @@ class GuardedResolver(AbstractResolver):
             problem = self._rules.problem(host, address)
             if problem is not None:
                 raise AddressRefused(problem)
-            results.append(
-                ResolveResult(
-                    hostname=host,
-                    host=str(address),
-                    port=port,
-                    family=socket.AF_INET if address.version == 4 else socket.AF_INET6,  # noqa: PLR2004  IP version
-                    proto=0,
-                    flags=socket.AI_NUMERICHOST,
-                )
-            )
-        if not results:
+            addresses.append(address)
+        if not addresses:
             raise OSError(f"{host} has no addresses")
-        return results
+        return tuple(addresses)
 
-    async def _texts(self, host: str, port: int, family: int) -> Sequence[str]:
+    async def _texts(self, host: str, port: int) -> Sequence[str]:
         if self._names is not None and not is_loopback_host(host):
-            return await self._names.addresses(host, v4_only=family == socket.AF_INET)
-        return await in_thread(lambda: self._lookup(host, port, family), name="dns")
+            return await self._names.addresses(host)
+        return await in_thread(lambda: self._lookup(host, port, socket.AF_UNSPEC), name="dns")
 
     async def close(self) -> None:
-        """Nothing to release: threads end by themselves."""
+        """End what is still asked; threads end by themselves."""
+        flights = tuple(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
