@@ -152,7 +152,7 @@ class RedisStore(Store):
             await self._redis.close()
 
     async def create(self, new: NewExecution) -> Created:
-        """As the port says. The definition is sent only where the shard does not have it."""
+        """As the port says. The definition is sent once to each shard, and where that has lost it since."""
         writes = self._open().writes
         if self._full is not None:
             raise StoreFull(self._full)
