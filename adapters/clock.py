@@ -28,9 +28,8 @@ class SystemClock(Clock):
         """Unix epoch, milliseconds."""
         return (self._started_wall_ns + time.monotonic_ns() - self._started_ns) // 1_000_000
 
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary instant of this machine."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Seconds since an arbitrary instant of this machine."""
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`; at once where that is not positive."""

@@ -26,11 +26,12 @@ class Budget:
         self._left = 0
         self._head: int | None = None
 
-    def called(self, now_ms: int) -> None:
-        """A call of the ordinary kind is made: it earns its share."""
+    def called(self, now_ms: int, calls: int = 1) -> None:
+        """Calls of the ordinary kind are made: each earns its share."""
         head = self._advance(now_ms)
-        self._earned[head % self._kept] += self._share
-        self._left += self._share
+        earned = self._share * calls
+        self._earned[head % self._kept] += earned
+        self._left += earned
 
     def left(self, now_ms: int) -> float:
         """How many tokens there are; never below 0."""

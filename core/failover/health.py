@@ -96,6 +96,8 @@ class Health(msgspec.Struct, frozen=True):
         taken as spent.
         """
         standing = self.of(target)
+        if not role and not standing.probe:
+            return self
         limited = standing.room is not None or role in {PROBE, STATIC}
         if not limited and role != HEDGE:
             return self

@@ -29,6 +29,10 @@ from core.graph.model import Target
 from core.machine.events import AttemptStarted
 from core.ports.clock import Clock
 
+_NOBODY, _PROVIDER, _FUNCTION, _UNKNOWN = Against.NOBODY, Against.PROVIDER, Against.FUNCTION, Against.UNKNOWN
+_YES = Executed.YES
+"""Each call asks for several of them, and an enum is slow to find its members."""
+
 STALL_MS = 500.0
 """A failure of a call that lived through so much standstill of this process proves nothing: its time limit
 ran on, and whoever was at the other end may have given up.
@@ -87,7 +91,9 @@ class Calls:
         now = self._clock.now_ms()
         target = started.target
         reservation = self._reserved.take(started) if started.role else None
-        function = self._register.functions.get(target) or self._register.function(target, now)
+        function = self._register.functions.get(target)
+        if function is None:
+            function = self._register.function(target, now)
         place = self._register.place(place_of(target), now) if function is None else function.place
         flight = BoardFlight(
             self, target, place, function, reservation, started.timeout_ms, now, board_ms, self._time.lost_ms
@@ -109,25 +115,28 @@ class Calls:
         if started.role:
             stats.roles[started.role] += 1
         else:
-            self._budgets.called(target.provider, now)
+            self._budgets.called(target.provider)
         return flight
 
     def end(self, flight: BoardFlight, outcome: Outcome, duration_ms: float) -> None:
         """Count how a call ended."""
         board_ms = self._time.look()
         now = self._clock.now_ms()
-        proof = against(outcome)
-        late = flight.function is not None and flight in flight.function.late
-        given_up = proof is Against.UNKNOWN and not late
-        if proof is Against.PROVIDER and self._time.lost_ms - flight.lost_ms >= STALL_MS:
-            proof = Against.UNKNOWN
+        function, place = flight.function, flight.place
+        proof = _NOBODY if outcome.ok else against(outcome)
+        answered, given_up = proof is _NOBODY, False
+        if not answered:
+            late = function is not None and flight in function.late
+            given_up = proof is _UNKNOWN and not late
+            if proof is _PROVIDER and self._time.lost_ms - flight.lost_ms >= STALL_MS:
+                proof = _UNKNOWN
         stats = self.stats[flight.target.provider]
         stats.end(now, flight.target, outcome, duration_ms, given_up=given_up)
-        awake_ms = min(duration_ms, board_ms - flight.sent_board_ms)
-        ran = proof is Against.NOBODY and outcome.executed is Executed.YES
+        awake_ms = board_ms - flight.sent_board_ms
+        awake_ms = min(awake_ms, duration_ms)
+        ran = answered and outcome.executed is _YES
         if ran:
             stats.latency.add(awake_ms, now)
-        function, place = flight.function, flight.place
         if function is not None:
             self._end_at_function(flight, function, proof)
             if ran:
@@ -138,8 +147,9 @@ class Calls:
             self._end_at_place(flight, place, proof, now)
         if flight.reservation is not None:
             self._prober.settle(flight.reservation, proof, outcome_told(outcome), now)
-        self._give_room(flight, proof, now)
-        if proof is Against.PROVIDER or proof is Against.FUNCTION:
+        if not answered or flight.reservation is not None:
+            self._give_room(flight, proof, now)
+        if proof is _PROVIDER or proof is _FUNCTION:
             if function is not None:
                 self._judge.function(function, now)
             if place is not None:
@@ -190,7 +200,7 @@ class Calls:
         if not function.in_flight:
             self._busy.pop(function, None)
         sent_ms = flight.sent_ms
-        if flight not in function.late:
+        if not function.late or flight not in function.late:
             function.flights.pop(flight, None)
         else:
             del function.late[flight]
@@ -198,13 +208,14 @@ class Calls:
             if proof is Against.UNKNOWN:
                 # It was given up for hanging: that is what it proved.
                 proof = Against.PROVIDER
+        if proof is _NOBODY:
+            function.streak.succeeded(sent_ms)
+            function.provider_streak.succeeded(sent_ms)
+            if function.late:
+                for forgiven in function.forgive(sent_ms):
+                    self._not_overdue(function, forgiven.sent_ms)
+            return
         match proof:
-            case Against.NOBODY:
-                function.streak.succeeded(sent_ms)
-                function.provider_streak.succeeded(sent_ms)
-                if function.late:
-                    for forgiven in function.forgive(sent_ms):
-                        self._not_overdue(function, forgiven.sent_ms)
             case Against.PROVIDER:
                 function.window.ended(sent_ms, proof)
                 function.streak.failed(sent_ms)
@@ -224,13 +235,13 @@ class Calls:
 
     def _end_at_place(self, flight: BoardFlight, place: PlaceWatch, proof: Against, now: int) -> None:
         sent_ms = flight.sent_ms
-        if proof is Against.PROVIDER:
+        if proof is _PROVIDER:
             if not place.streak.length:
                 place.failing_since = sent_ms
             place.window.ended(sent_ms, proof)
             place.streak.failed(sent_ms)
             self._judge.unsettled[place] = None
-        elif proof is Against.UNKNOWN:
+        elif proof is _UNKNOWN:
             place.window.ended(sent_ms, proof)
         else:
             place.streak.succeeded(sent_ms)

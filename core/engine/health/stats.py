@@ -24,7 +24,8 @@ class Stats:
         self.roles: Counter[str] = Counter()
         self.signals: Counter[str] = Counter()
         self.latency = Latency()
-        self._recent: deque[tuple[int, Target, Outcome, float]] = deque(maxlen=KEPT)
+        # Not the outcomes: a payload must not live as long as this does.
+        self._recent: deque[tuple[int, Target, bool, str, str, str, str, float]] = deque(maxlen=KEPT)
 
     @property
     def hedges(self) -> int:
@@ -52,11 +53,18 @@ class Stats:
         self.ended += 1
         self.failed += not outcome.ok and not given_up
         self.signals[outcome.signal] += 1
-        if outcome.output is None:
-            self._recent.append((at, target, outcome, duration_ms))
-        else:
-            # A payload must not live as long as the list does.
-            self._recent.append((at, target, _bare(outcome), duration_ms))
+        self._recent.append(
+            (
+                at,
+                target,
+                outcome.ok,
+                outcome.executed,
+                outcome.scope,
+                outcome.signal,
+                outcome.error,
+                duration_ms,
+            )
+        )
 
     def recent(self) -> tuple[Seen, ...]:
         """The newest first."""
@@ -64,22 +72,12 @@ class Stats:
             Seen(
                 at_ms=at,
                 target=target,
-                ok=outcome.ok,
-                executed=outcome.executed.value,
-                scope=outcome.scope.value,
-                signal=outcome.signal,
-                error=outcome.error,
+                ok=ok,
+                executed=str(executed),
+                scope=str(scope),
+                signal=signal,
+                error=error,
                 duration_ms=duration_ms,
             )
-            for at, target, outcome, duration_ms in reversed(self._recent)
+            for at, target, ok, executed, scope, signal, error, duration_ms in reversed(self._recent)
         )
-
-
-def _bare(outcome: Outcome) -> Outcome:
-    return Outcome(
-        executed=outcome.executed,
-        scope=outcome.scope,
-        ok=outcome.ok,
-        signal=outcome.signal,
-        error=outcome.error,
-    )
