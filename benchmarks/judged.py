@@ -28,7 +28,14 @@ class Judged:
 
 def judged(results: Results, ratios: Mapping[str, Any] | None = None) -> list[Judged]:
     """Every measure. `ratios` is what `benchmarks.peers` found beside the best other engine, if it ran."""
-    return [*_against_others(ratios), *_speed(results), *_rest(results)]
+    return [*beside(ratios), *_speed(results), *_rest(results)]
+
+
+def beside(ratios: Mapping[str, Any] | None) -> list[Judged]:
+    """What must be shown beside other engines."""
+    ratio = None if ratios is None else ratios.get("steps_always")
+    other = (ratios or {}).get("best") or "the best durable engine"
+    return [_more(f"steps/s, append-only always, against {other} (`make bench-peers`)", ratio, 4, 7, " x")]
 
 
 def table(rows: list[Judged]) -> str:
@@ -63,12 +70,6 @@ def _more(name: str, value: float | None, bound: float, aim: float, unit: str = 
         met=value >= bound if value is not None else None,
         aimed=value >= aim if value is not None else None,
     )
-
-
-def _against_others(ratios: Mapping[str, Any] | None) -> Iterator[Judged]:
-    ratio = None if ratios is None else ratios.get("steps_always")
-    other = "the best durable engine" if ratios is None else str(ratios.get("best"))
-    yield _more(f"steps/s, append-only always, against {other} (`make bench-peers`)", ratio, 4, 7, " x")
 
 
 def _speed(results: Results) -> Iterator[Judged]:
