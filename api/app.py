@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api.allowance import default_limit
 from api.bootstrap import build
+from api.direct import route_of
 from api.edge import LOOPBACK_NAMES, Edge
 from api.limits import Limits
 from api.problems import Refusal, of_http, refusal_for
@@ -44,7 +46,21 @@ WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - names that are no host's own, 
 
 
 class Api(FastAPI):
-    """FastAPI whose document also has the schemas of the views."""
+    """FastAPI behind the edge. Its document also has the schemas of the views."""
+
+    edge: Edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; what is none is the framework's."""
+        if scope["type"] == "http":
+            scope["app"] = self
+            await self.edge(scope, receive, send)
+        else:
+            await self.framework(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The framework without the edge."""
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
@@ -116,8 +132,12 @@ def create_app(
     own_name = () if settings.host in WILDCARDS else (settings.host,)
     names = (*own_name, *settings.public_names(), *settings.allowed_hosts)
     # Its runtime is there before the first request is.
-    app.add_middleware(
-        Edge, limits=limits, hosts=(*LOOPBACK_NAMES, *names), memory=lambda: app.state.runtime.memory
+    app.edge = Edge(
+        app.framework,
+        limits=limits,
+        hosts=(*LOOPBACK_NAMES, *names),
+        memory=lambda: app.state.runtime.memory,
+        direct=route_of if role.serves else lambda _: None,
     )
     return app
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.direct import Route, WholeRequest, answered
+from api.exchange import AT_HAND
 from api.limits import Limits
 from api.memory import Memory, adds_work
 from api.outgoing import LARGE, Outgoing, send_until_taken
@@ -26,13 +28,20 @@ _ADDED = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store
 
 class Edge:
     """Wraps the application. `hosts` are the names by which it may be addressed; "*" allows every name.
-    `memory` gives that of the process, once there are requests.
+    `memory` gives that of the process, once there are requests. What has a `direct` route is answered by
+    that, and the rest by the application.
     """
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, hosts: Iterable[str], memory: Callable[[], Memory]
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        hosts: Iterable[str],
+        memory: Callable[[], Memory],
+        direct: Callable[[Scope], Route | None],
     ) -> None:
         self._app = app
+        self._direct = direct
         self._limits = limits
         self._hosts = frozenset(name.lower().rstrip(".") for name in hosts)
         self._under_way = 0
@@ -72,18 +81,26 @@ class Edge:
             await self._refuse_unread(refusal, headers, receive, reply)
             return
         if scope["method"] not in _WITH_BODY or not headers.has_body:
-            await self._app(scope, receive, reply)
+            await self._pass_on(scope, receive, reply, b"")
             return
         held = _Held()
         try:
             try:
-                body = await self._read(receive, held)
+                body = await self._read(scope, receive, held)
             except Refusal as refusal:
                 await self._refuse_unread(refusal, headers, receive, reply)
                 return
-            await self._app(scope, _replay(body, receive), reply)
+            await self._pass_on(scope, receive, reply, body)
         finally:
             self._memory().give_back(held.bytes)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, reply: "_Reply", body: bytes) -> None:
+        route = self._direct(scope)
+        if route is None:
+            await self._app(scope, _replay(body, receive) if body else receive, reply)
+        else:
+            response = await answered(route, WholeRequest(scope, receive, body))
+            await response(scope, receive, reply)
 
     def _check_head(self, headers: "_Headers") -> None:
         """Refuse what a proxy in front may have read otherwise, and a head that came whole but is too large.
@@ -151,9 +168,14 @@ class Edge:
                 "Send the body as JSON in UTF-8, with the header Content-Type: application/json.",
             )
 
-    async def _read(self, receive: Receive, held: "_Held") -> bytes:
+    async def _read(self, scope: Scope, receive: Receive, held: "_Held") -> bytes:
+        at_hand = scope.get("extensions", {}).get(AT_HAND)
+        whole: bytes | None = at_hand() if at_hand is not None else None
+        if whole is not None:
+            # The usual case: it came with the head, so that there is nothing to wait for.
+            self._hold(held, whole)
+            return whole
         body = bytearray()
-        memory = self._memory()
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 more = True
@@ -162,12 +184,7 @@ class Edge:
                     if message["type"] == "http.disconnect":
                         raise _Gone
                     chunk = message.get("body", b"")
-                    held.bytes += len(chunk)
-                    memory.take(len(chunk))
-                    if held.bytes > self._limits.body_bytes:
-                        raise self._too_large()
-                    if memory.bodies > self._limits.buffered_bytes:
-                        raise _busy("large bodies are being received")
+                    self._hold(held, chunk)
                     body += chunk
                     more = message.get("more_body", False)
         except TimeoutError:
@@ -178,6 +195,16 @@ class Edge:
                 f"The body did not arrive within {self._limits.body_seconds:g} seconds. Send it at once.",
             ) from None
         return bytes(body)
+
+    def _hold(self, held: "_Held", chunk: bytes) -> None:
+        """Take a piece of a body in, or refuse the rest."""
+        memory = self._memory()
+        held.bytes += len(chunk)
+        memory.take(len(chunk))
+        if held.bytes > self._limits.body_bytes:
+            raise self._too_large()
+        if memory.bodies > self._limits.buffered_bytes:
+            raise _busy("large bodies are being received")
 
     def _too_large(self) -> Refusal:
         return Refusal(

@@ -14,6 +14,11 @@ HIGH_WATER = 65_536
 head and body go out in one write.
 """
 
+AT_HAND = "sidestep.body"
+"""The ASGI extension that gives the body at once: a callable whose answer is the body where it has come
+whole, and None where it has to be received.
+"""
+
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
@@ -65,6 +70,7 @@ class Exchange:
     def __init__(self, carrier: Carrier, scope: Scope, *, keep_alive: bool, expects: bool) -> None:
         self._carrier = carrier
         self.scope = scope
+        scope["extensions"] = {AT_HAND: self.at_hand}
         self.keep_alive = keep_alive
         self._expects = expects
         self._body: list[bytes] = []
@@ -108,6 +114,16 @@ class Exchange:
         """The caller is gone, or is told something else."""
         self.gone = True
         self._wake()
+
+    def at_hand(self) -> bytes | None:
+        """The body, once, where it is whole and nothing of it was received."""
+        if not self.whole or self._given or self.gone:
+            return None
+        body = b"".join(self._body)
+        self._body, self.held = [], 0
+        self._given = True
+        self._carrier.taken()
+        return body
 
     async def receive(self) -> Message:
         """All that waits of the body; after the last of it, the end of the exchange once it is there."""

@@ -47,7 +47,7 @@ async def create_execution(request: Request) -> Response:
     runtime = runtime_of(request)
     key = idempotency_key(request)
     seconds = preferred_wait(request, limits_of(request).wait_seconds)
-    creation = await read_creation(request)
+    creation = await read_creation(request, runtime.workflows.read_before)
     workflow = await _workflow(runtime, creation)
     created = await runtime.executions.create(
         workflow, _input(workflow, creation), idempotency_key=key, fingerprint=_fingerprint(creation)
@@ -183,8 +183,10 @@ async def _workflow(runtime: Runtime, creation: Creation) -> Workflow:
     problems: list[dict[str, str]] = []
     workflow: Workflow | None = None
     try:
-        if creation.workflow is not None:
-            workflow = await read_workflow(runtime, creation.workflow)
+        if creation.known is not None:
+            workflow = creation.known
+        elif creation.workflow is not None:
+            workflow = await read_workflow(runtime, creation.workflow, creation.text)
         elif creation.workflow_id is not None:
             workflow = await runtime.workflows.registered(creation.workflow_id, creation.version)
     except InvalidDefinition as invalid:
@@ -222,12 +224,14 @@ def _fingerprint(creation: Creation) -> str | None:
     return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
 
 
-async def read_workflow(runtime: Runtime, document: Json) -> Workflow:
-    """Read a definition; a large one in a thread. Raises InvalidDefinition."""
+async def read_workflow(runtime: Runtime, document: Json, text: bytes | None = None) -> Workflow:
+    """Read a definition; a large one in a thread. Raises InvalidDefinition. `text` is what it was decoded
+    from, where that is at hand.
+    """
     if is_big(document):
         known = runtime.workflows.known()
-        return await asyncio.to_thread(runtime.workflows.read, document, known)
-    return runtime.workflows.read(document)
+        return await asyncio.to_thread(runtime.workflows.read, document, known, text=text)
+    return runtime.workflows.read(document, text=text)
 
 
 def is_big(document: Json) -> bool:

@@ -1,17 +1,18 @@
 """Request bodies: decoded within limits, then read member by member, with every problem listed."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
 from api.problems import Refusal, invalid_definition, invalid_request, told
 from api.services import limits_of
-from core.data.decoding import loads
+from core.data.decoding import loads, workflow_in
 from core.errors import InvalidInput
 from core.graph.fields import Fields, object_at
 from core.graph.findings import Findings
 from core.graph.limits import Limits as GraphLimits
-from core.graph.model import Json
+from core.graph.model import Json, Workflow
 from core.graph.states_language.machine import recognises
 
 MAX_VERSION: Final = 1_000_000_000
@@ -25,10 +26,13 @@ class Creation(NamedTuple):
     """What `POST /executions` asks for: exactly one of `workflow` and `workflow_id`.
 
     `input` is any JSON where the workflow may be a machine in the States Language, and else an object.
-    `problems` are those of the request around the definition, which is judged elsewhere.
+    `problems` are those of the request around the definition, which is judged elsewhere. Of a definition that
+    was read before, `known` is the workflow; else `text` is what it was decoded from, where that can be told.
     """
 
     workflow: Json
+    known: Workflow | None
+    text: bytes | None
     workflow_id: str | None
     version: int | None
     input: Json
@@ -44,7 +48,10 @@ class Cancellation(NamedTuple):
 
 async def read_json(request: Request) -> Json:
     """The body as JSON. Raises a Refusal where it is none, or too deep, ambiguous, or not there."""
-    body = await request.body()
+    return _decoded(await request.body(), request)
+
+
+def _decoded(body: bytes, request: Request) -> Json:
     if not body:
         raise _unreadable("The body is empty. Send a JSON object.")
     try:
@@ -53,15 +60,35 @@ async def read_json(request: Request) -> Json:
         raise _unreadable(str(refused)) from None
 
 
-async def read_creation(request: Request) -> Creation:
-    """The body of a creation. Raises a Refusal where it names no workflow at all."""
-    document = await read_json(request)
+def _around(body: bytes, text: bytes) -> Json:
+    """The body with an empty object for the text, which is known to be sound; None where something is wrong
+    with the rest.
+    """
+    try:
+        return loads(body.replace(text, b"{}"), max_bytes=len(body))
+    except InvalidInput:
+        return None
+
+
+async def read_creation(request: Request, read_before: Callable[[bytes], Workflow | None]) -> Creation:
+    """The body of a creation. Raises a Refusal where it names no workflow at all.
+
+    Of a definition that was `read_before`, only what is around it is read.
+    """
+    body = await request.body()
+    text = workflow_in(body)
+    known = None if text is None else read_before(text)
+    document = None
+    if text is not None and known is not None and len(body) <= limits_of(request).body_bytes:
+        document = _around(body, text)
+    if document is None:
+        known, document = None, _decoded(body, request)
     findings, fields = _begin(document)
     workflow = fields.raw("workflow")
     workflow_id = fields.identifier("workflowId")
     version = fields.whole("version", 1, MAX_VERSION, "")
     named = fields.has("workflowId")
-    if named or (isinstance(workflow, dict) and recognises(workflow)):
+    if named or _is_machine(workflow, known):
         given = fields.raw("input") if fields.present("input") else {}
     else:
         given = fields.members("input") or {}
@@ -77,7 +104,14 @@ async def read_creation(request: Request) -> Creation:
     problems = tuple(told(problem) for problem in findings.in_order(document))
     if workflow is None and not named:
         raise invalid_definition(problems)
-    return Creation(workflow, workflow_id, version, given, problems)
+    return Creation(workflow, known, text, workflow_id, version, given, problems)
+
+
+def _is_machine(workflow: Json, known: Workflow | None) -> bool:
+    """Whether it is a machine in the States Language."""
+    if known is not None:
+        return known.language == "states"
+    return isinstance(workflow, dict) and recognises(workflow)
 
 
 async def read_cancellation(request: Request) -> Cancellation:

@@ -139,7 +139,7 @@ class Query:
 
 def no_query(request: Request) -> None:
     """Refuse any query parameter: a call that takes none must not ignore one silently."""
-    if request.url.query:
+    if request.scope["query_string"]:
         Query(request).done()
 
 

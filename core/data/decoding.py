@@ -25,8 +25,19 @@ SHOWN: Final = 80
 
 # Strings are skipped whole, an unfinished one to the end, so that one pass is linear on any input.
 _TOKENS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+_DIGIT: Final = re.compile(rb"[0-9]")
+_LONG: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
 _OFFSET: Final = re.compile(r"\(byte ([0-9]+)\)")
 _VALUE: Final = re.compile(r"`(\$[^`]*)`")
+
+
+class _Brought(msgspec.Struct):
+    """A body that brings a workflow along; the rest of it is not looked at."""
+
+    workflow: msgspec.Raw = msgspec.Raw(b"")
+
+
+_BROUGHT: Final = msgspec.json.Decoder(_Brought)
 
 
 def loads(data: bytes, *, max_bytes: int = 1 << 20, max_depth: int = MAX_DEPTH) -> Json:
@@ -42,9 +53,20 @@ def loads(data: bytes, *, max_bytes: int = 1 << 20, max_depth: int = MAX_DEPTH) 
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as refused:
         raise InvalidInput(_reason(data, refused)) from refused
-    if data.count(b":") > 1 or len(data) > MAX_DIGITS:
+    if not _is_plain(data, value):
         _refuse_ambiguity(data)
     return value
+
+
+def workflow_in(data: bytes) -> bytes | None:
+    """The text of the member `workflow` of the object that `data` spells, where one can be told and stands
+    nowhere else in it. Nothing else of `data` is judged, and that text is not, either.
+    """
+    try:
+        text = bytes(_BROUGHT.decode(data).workflow)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return text if text and data.count(text) == 1 else None
 
 
 def check_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
@@ -63,6 +85,20 @@ def check_depth(data: bytes, limit: int = MAX_DEPTH) -> None:
                 depth -= 1
             case _:
                 pass
+
+
+def _is_plain(data: bytes, value: Json) -> bool:
+    """Whether it is clear without a second look that no object of `data` names a member twice, and that no
+    whole number is too long.
+
+    Without a backslash in it, a text and what is written again from its value have the same strings; so they
+    have the same number of colons, unless a member was lost on the way. And a run of so many digits has one
+    at every place that is a multiple of its length.
+    """
+    if _DIGIT.search(data[MAX_DIGITS :: MAX_DIGITS + 1]) and _LONG.search(data):
+        return False
+    colons = data.count(b":")
+    return colons <= 1 or (b"\\" not in data and msgspec.json.encode(value).count(b":") == colons)
 
 
 def _refuse_ambiguity(data: bytes) -> None:

@@ -67,9 +67,9 @@ class Executions(LifeCycle):
         says `fingerprint`, or else the workflow and the input. Raises IdempotencyConflict where the key was
         used for another request, StoreUnavailable.
         """
-        return await self._create(
-            workflow, input_, caller, idempotency_key, fingerprint or _fingerprint(workflow, input_)
-        )
+        if idempotency_key is not None and fingerprint is None:
+            fingerprint = _fingerprint(workflow, input_)
+        return await self._create(workflow, input_, caller, idempotency_key, fingerprint or "")
 
     async def rerun(
         self,

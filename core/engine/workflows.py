@@ -36,17 +36,32 @@ class Workflows:
         """What is known of the targets: what a thread needs that reads or validates a definition."""
         return self._board.view()
 
-    def read(self, document: object, known: Health | None = None, workflow_id: str | None = None) -> Workflow:
+    def read(
+        self,
+        document: object,
+        known: Health | None = None,
+        workflow_id: str | None = None,
+        text: bytes | None = None,
+    ) -> Workflow:
         """The workflow that a document describes and that can run here. Raises InvalidDefinition.
 
         In a thread it needs what is `known`, since the board is for the event loop's alone. A document whose
-        language knows no ids goes by `workflow_id`, or else by its digest.
+        language knows no ids goes by `workflow_id`, or else by its digest. With the `text` that the document
+        was decoded from, `read_before` knows it afterwards.
         """
         workflow = self._reader.read(document)
         if workflow_id is not None:
             workflow = under_id(workflow, workflow_id)
         self._refuse_unreachable(workflow, known)
+        if text is not None and workflow_id is None:
+            self._reader.learn(text, workflow)
         return workflow
+
+    def read_before(self, text: bytes) -> Workflow | None:
+        """What `read` gave for a document of exactly this text, not long ago. It can still run here: what is
+        configured, and where calls may go, stays as it is while a process lives.
+        """
+        return self._reader.known(text)
 
     def validate(self, document: object, known: Health | None = None) -> tuple[Problem, ...]:
         """Every problem and every hint; empty where all is well. Raises nothing. `known` is as for `read`."""

@@ -39,16 +39,21 @@ NAMELESS: Final = "asl-"
 
 
 def read_workflow(
-    document: object, *, providers: tuple[str, ...] | None = PROVIDERS, limits: Limits | None = None
+    document: object,
+    *,
+    providers: tuple[str, ...] | None = PROVIDERS,
+    limits: Limits | None = None,
+    source: bytes | None = None,
 ) -> Workflow:
-    """The workflow that `document`, JSON already decoded, defines.
+    """The workflow that `document`, JSON already decoded, defines; `source` is its canonical form, where the
+    caller has made it.
 
     `providers` are the names that may be used; None allows any. Raises InvalidDefinition with every error
     of the document, in its order, and nothing else. It does not change `document` and keeps no part of it
     that a caller could change afterwards, except the values inside a PASS's result and a comparison.
     """
     findings = Findings(limits or Limits(), providers)
-    workflow = _read(document, findings)
+    workflow = _read(document, findings, source)
     if workflow is None:
         problems = findings.in_order(document)
         raise InvalidDefinition(tuple(problem for problem in problems if problem.severity == "error"))
@@ -105,13 +110,14 @@ def place_of(workflow: Workflow, step_id: str, index: int) -> str:
     return "" if place is None else pointer(place)
 
 
-def _read(document: object, findings: Findings) -> Workflow | None:
+def _read(document: object, findings: Findings, source: bytes | None = None) -> Workflow | None:
     """The workflow, or None where `findings` holds an error."""
-    unfit = find_unfit(document, findings.limits)
-    if unfit is not None:
-        findings.error(*unfit)
-        return None
-    source = encode(document)
+    if source is None:
+        unfit = find_unfit(document, findings.limits)
+        if unfit is not None:
+            findings.error(*unfit)
+            return None
+        source = encode(document)
     if len(source) > findings.limits.definition_bytes:
         findings.error(
             (),

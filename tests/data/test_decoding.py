@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.decoding import loads
+from core.data.decoding import loads, workflow_in
 from core.errors import InvalidInput
 
 REFUSED = [
@@ -98,3 +98,60 @@ def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
         return
     assert not isinstance(value, float) or math.isfinite(value)
     json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+
+
+MEMBERS = st.recursive(
+    st.sampled_from(['"a"', '"a:b"', '"\\u003a"', '":"', "1", '"\\\\"', "0.5", "[]", "{}"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda values: f"[{','.join(values)}]"),
+        st.lists(st.tuples(st.sampled_from(["a", "b", ":", "\\u0061", "c:d"]), inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f'"{name}":{value}' for name, value in pairs) + "}"
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@given(MEMBERS)
+def test_a_member_named_twice_is_found_wherever_colons_stand(text: str) -> None:
+    twice = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        twice = twice or len(dict(pairs)) < len(pairs)
+        return dict(pairs)
+
+    expected = json.loads(text, object_pairs_hook=members)
+    if twice:
+        with pytest.raises(InvalidInput, match="twice"):
+            loads(text.encode())
+    else:
+        assert loads(text.encode()) == expected
+
+
+@given(st.integers(0, 700), st.integers(250, 400), st.booleans())
+def test_a_whole_number_is_too_long_wherever_it_stands(before: int, digits: int, quoted: bool) -> None:
+    number = "1" * digits
+    data = f"[{' ' * before}{chr(34) + number + chr(34) if quoted else number}]".encode()
+    if digits > 308 and not quoted:
+        with pytest.raises(InvalidInput):
+            loads(data)
+    else:
+        assert loads(data) == [number if quoted else int(number)]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"input": {}, "workflow": {"a": [1, 2]} }', b'{"a": [1, 2]}'),
+        (b'{"work\\u0066low": [1], "x": "\xff"}', b"[1]"),
+        (b'{"workflow": {"a": 1}, "input": {"a": 1}}', None),
+        (b'{"workflowId": "x"}', None),
+        (b"[]", None),
+        (b"{", None),
+        (b"", None),
+        (b'{"a":' * 10_000, None),
+    ],
+)
+def test_the_text_of_a_workflow_is_told_where_it_stands_once(data: bytes, text: bytes | None) -> None:
+    assert workflow_in(data) == text
