@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Tests that wait (for a lease, a restart) leave room for others, so more run than there are cores.
 JOBS ?= 4
 
-.PHONY: help setup test lint types contracts unit demo serve bench chaos fuzz outages conformance test-compose two-regions step-language lock clean
+.PHONY: help setup test lint types contracts unit demo serve bench bench-peers flame chaos fuzz outages conformance test-compose two-regions step-language lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -44,8 +44,15 @@ demo: $(READY)  ## watch a cloud go dark and every execution complete
 serve: $(READY)  ## the server on 127.0.0.1:3000, with the clouds on loopback
 	$(BIN)/sidestep serve --localcloud
 
-bench: $(READY)  ## the table of benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(READY)  ## the table of benchmarks (five minutes; SECONDS=2 a repetition, JSON=FILE, RATIOS=FILE, DOCS=docs/performance.md)
+	$(BIN)/python -m benchmarks --seconds $(or $(SECONDS),2) $(if $(JSON),--json $(JSON)) $(if $(RATIOS),--ratios $(RATIOS)) $(if $(DOCS),--docs $(DOCS))
+
+bench-peers: $(READY)  ## other engines beside ours, by an outside harness (PEERS=DIR, ENGINES="sidestep-always restate", JSON=, DOCS=)
+	@test -n "$(PEERS)" || { echo "PEERS names no folder: make bench-peers PEERS=DIR (docs/performance.md says what it holds)"; exit 2; }
+	$(BIN)/python -m benchmarks.peers $(PEERS) $(if $(ENGINES),--engines "$(ENGINES)") $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs $(DOCS))
+
+flame: $(READY)  ## where the time goes: the server under load, as a flame graph in docs/
+	$(BIN)/python -m benchmarks.profile --docs docs/performance.md --svg docs/flame.svg
 
 chaos: $(READY)  ## ten minutes of faults under load, and an audit (SEED=1)
 	$(BIN)/python -m chaos --minutes 10 --executions 20000 --workers 3 --apis 2 --seed $(or $(SEED),1)
