@@ -14,6 +14,7 @@ from adapters.providers.aws.errors import classify
 from adapters.providers.aws.functions import FunctionName, endpoint_of, is_region, parse_function
 from adapters.providers.aws.signing import Signer, canonical_path
 from adapters.providers.wire import outcomes
+from adapters.providers.wire.endpoint import Endpoint
 from adapters.providers.wire.fresh import Fresh
 from adapters.providers.wire.metadata import callback, plain_headers
 from adapters.providers.wire.origins import BadUrl, Location, parse_base
@@ -35,7 +36,7 @@ _encode = msgspec.json.Encoder().encode
 @dataclass(frozen=True, slots=True)
 class _Route:
     region: str
-    url: URL
+    endpoint: Endpoint
     host: str
     path: str
     """As it is signed."""
@@ -105,7 +106,8 @@ class AwsProvider(WireProvider[_Route]):
         quoted = function.text.replace(":", "%3A").replace("$", "%24")
         path = f"{base.path}/2015-03-31/functions/{quoted}/invocations"
         host = str(base.origin).split("://", 1)[1]
-        return _Route(region, URL(f"{base.origin}{path}", encoded=True), host, canonical_path(path))
+        endpoint = Endpoint.of(URL(f"{base.origin}{path}", encoded=True), plain_headers())
+        return _Route(region, endpoint, host, canonical_path(path))
 
     def _foreign(self, function: FunctionName, target: Target, region: str | None) -> str | None:
         config = self._config
@@ -123,28 +125,25 @@ class AwsProvider(WireProvider[_Route]):
         signer = await self._signer(call.timeout_ms)
         if signer is None:
             return outcomes.no_credentials(_NO_CREDENTIALS)
-        context = {
-            "custom": {
-                "idempotency-key": call.idempotency_key,
-                "sidestep-attempt": str(call.attempt),
-                "sidestep-not-after": str(call.not_after_ms),
-                "traceparent": call.traceparent,
-                **{name.lower(): value for name, value in callback(call).items()},
-            }
+        custom = {
+            "idempotency-key": call.idempotency_key,
+            "sidestep-attempt": str(call.attempt),
+            "sidestep-not-after": str(call.not_after_ms),
+            "traceparent": call.traceparent,
         }
-        headers = plain_headers()
-        headers.update(
-            signer.headers(
-                region=route.region,
-                host=route.host,
-                path=route.path,
-                extra=(("x-amz-client-context", base64.b64encode(_encode(context)).decode()),),
-                body=content,
-                now=self._clock() + self._skew,
-            )
+        if call.callback_token is not None:
+            custom |= {name.lower(): value for name, value in callback(call).items()}
+        context = {"custom": custom}
+        headers = signer.headers(
+            region=route.region,
+            host=route.host,
+            path=route.path,
+            extra=(("x-amz-client-context", base64.b64encode(_encode(context)).decode()),),
+            body=content,
+            now=self._clock() + self._skew,
         )
         secrets = (signer.keys.token,) if signer.keys.token else ()
-        return Request(route.url, headers, secrets, signer)
+        return Request(route.endpoint, headers, secrets, signer)
 
     async def poll(self, target: Target, location: str, timeout_ms: int) -> Outcome:  # noqa: ARG002  see below
         """Never: what Lambda answers has no address of its own."""
@@ -165,21 +164,18 @@ class AwsProvider(WireProvider[_Route]):
         left_ms = timeout_ms - int((time.monotonic() - started) * 1000)
         if signer is None or left_ms <= 0:
             return outcomes.no_credentials(_NO_CREDENTIALS)
-        headers = plain_headers()
-        headers.update(
-            signer.headers(
-                region=route.region,
-                host=route.host,
-                path=route.path,
-                extra=(),
-                late=(("x-amz-invocation-type", "DryRun"),),
-                body=_NOTHING,
-                now=self._clock() + self._skew,
-            )
+        headers = signer.headers(
+            region=route.region,
+            host=route.host,
+            path=route.path,
+            extra=(),
+            late=(("x-amz-invocation-type", "DryRun"),),
+            body=_NOTHING,
+            now=self._clock() + self._skew,
         )
         secrets = (signer.keys.token,) if signer.keys.token else ()
-        request = Request(route.url, headers, secrets, signer)
-        reply = await self._client.post(request.url, headers, _NOTHING, timeout_ms=left_ms, fresh=True)
+        request = Request(route.endpoint, headers, secrets, signer)
+        reply = await self._client.post(request.endpoint, headers, _NOTHING, timeout_ms=left_ms, fresh=True)
         return reply if isinstance(reply, Outcome) else self._classify(reply, request, route)
 
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all

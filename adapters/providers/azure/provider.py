@@ -12,6 +12,7 @@ from adapters.providers.azure.config import AzureConfig
 from adapters.providers.azure.errors import APP_STOPPED, ROWS
 from adapters.providers.azure.tokens import EntraTokens
 from adapters.providers.wire import outcomes, platform
+from adapters.providers.wire.endpoint import Endpoint
 from adapters.providers.wire.fresh import Fresh
 from adapters.providers.wire.metadata import metadata_headers, plain_headers
 from adapters.providers.wire.origins import BadUrl, Location, parse_base
@@ -35,9 +36,9 @@ _MAX_ROUTE = 256
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    url: URL
+    endpoint: Endpoint
     root: URL
-    key: str | None = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 class AzureProvider(WireProvider[_Route]):
@@ -105,16 +106,13 @@ class AzureProvider(WireProvider[_Route]):
         keys = self._config.function_keys
         key = keys.get(f"{target.region}/{name}") or keys.get(name) or self._config.function_key
         root = URL(f"{base.origin}{base.path}/", encoded=True)
-        return _Route(url, root, key)
+        fixed = plain_headers() if key is None else plain_headers() | {"x-functions-key": key}
+        return _Route(Endpoint.of(url, fixed), root, () if key is None else (key,))
 
     async def _request(self, call: Call, route: _Route, content: bytes) -> Request | Outcome:  # noqa: ARG002  nothing is signed
         headers = metadata_headers(call)
-        secrets: tuple[str, ...] = ()
-        if route.key is not None:
-            headers["x-functions-key"] = route.key
-            secrets = (route.key,)
         if self._fresh is None:
-            return Request(route.url, headers, secrets)
+            return Request(route.endpoint, headers, route.secrets)
         seconds = call.timeout_ms / 1000
         token = self._fresh.current or await self._fresh.get(seconds)
         if token is None and self._reach.gone(seconds):
@@ -122,7 +120,7 @@ class AzureProvider(WireProvider[_Route]):
         if token is None:
             return outcomes.no_credentials("AZURE: no Entra token could be fetched")
         headers["Authorization"] = f"Bearer {token}"
-        return Request(route.url, headers, (*secrets, token), token)
+        return Request(route.endpoint, headers, (*route.secrets, token), token)
 
     async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
         """GET the function app's root page, which the host answers itself: functions live under the prefix.

@@ -24,7 +24,8 @@ from adapters.providers.gcp.functions import (
 from adapters.providers.gcp.tokens import FETCH_SECONDS, IdTokens
 from adapters.providers.gcp.uris import Facts, Uris
 from adapters.providers.wire import outcomes
-from adapters.providers.wire.metadata import metadata_headers
+from adapters.providers.wire.endpoint import Endpoint
+from adapters.providers.wire.metadata import metadata_headers, plain_headers
 from adapters.providers.wire.origins import (
     BadUrl,
     Location,
@@ -50,9 +51,9 @@ _MANY_PLACES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a call goes: the URL, and the audience of its token (None: no token is sent there)."""
+    """Where a call goes, and the audience of its token (None: no token is sent there)."""
 
-    url: URL
+    endpoint: Endpoint
     audience: str | None
 
 
@@ -133,7 +134,9 @@ class GcpProvider(WireProvider[_Route]):
             if self._sends_token(location.origin):
                 ours = not is_googles(location.origin)
                 audience = (self._config.audience if ours else None) or audience_of(location)
-            place = self._places[location] = _Place(URL(str(location), encoded=True), audience)
+            place = self._places[location] = _Place(
+                Endpoint.of(URL(str(location), encoded=True), plain_headers()), audience
+            )
         return place
 
     def _route(self, target: Target) -> _Route | str:
@@ -208,7 +211,7 @@ class GcpProvider(WireProvider[_Route]):
         place = self._present(route)
         headers = metadata_headers(call)
         if place.audience is None:
-            return Request(place.url, headers)
+            return Request(place.endpoint, headers)
         if self._tokens is None:
             return outcomes.closed()
         fresh = self._tokens.of(place.audience)
@@ -219,7 +222,7 @@ class GcpProvider(WireProvider[_Route]):
         if token is None:
             return outcomes.no_credentials("GCP: no ID token could be fetched for this function")
         headers["Authorization"] = f"Bearer {token}"
-        return Request(place.url, headers, (token,), (fresh, token))
+        return Request(place.endpoint, headers, (token,), (fresh, token))
 
     async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
         """A connection, resolved, checked and encrypted as a call's, and closed unused.
@@ -227,7 +230,7 @@ class GcpProvider(WireProvider[_Route]):
         No request: Google's front end hands every path and method of a function's host to the
         function, and has no dry run. So this shows that the front end is there, and no more.
         """
-        return await self._client.connect(self._present(route).url, timeout_ms=timeout_ms)
+        return await self._client.connect(self._present(route).endpoint, timeout_ms=timeout_ms)
 
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:
         outcome = classify(reply, request.secrets)

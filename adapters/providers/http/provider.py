@@ -9,7 +9,8 @@ from yarl import URL
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.http.errors import ROWS
 from adapters.providers.wire import platform
-from adapters.providers.wire.metadata import metadata_headers
+from adapters.providers.wire.endpoint import Endpoint
+from adapters.providers.wire.metadata import metadata_headers, plain_headers
 from adapters.providers.wire.origins import BadUrl, parse_origin, parse_url
 from adapters.providers.wire.provider import Request, WireProvider
 from adapters.providers.wire.reply import Reply
@@ -47,8 +48,7 @@ _OURS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    url: URL
-    headers: dict[str, str] = field(repr=False)
+    endpoint: Endpoint
     secrets: tuple[str, ...] = field(repr=False)
 
 
@@ -88,9 +88,9 @@ class HttpProvider(WireProvider[_Route]):
             if service.headers:
                 self._refuse_plain_http(location.origin)
             url = URL(str(location), encoded=True)
+            own = {_REPLACEABLE.get(key.lower(), key): value for key, value in service.headers.items()}
             self._services[name] = _Route(
-                url,
-                {_REPLACEABLE.get(key.lower(), key): value for key, value in service.headers.items()},
+                Endpoint.of(url, plain_headers() | own),
                 _secrets(service.headers.values(), url),
             )
 
@@ -111,20 +111,17 @@ class HttpProvider(WireProvider[_Route]):
                 "if calls may go there."
             )
         url = URL(str(location), encoded=True)
-        return _Route(url, {}, _secrets((), url))
+        return _Route(Endpoint.of(url, plain_headers()), _secrets((), url))
 
     async def _request(self, call: Call, route: _Route, content: bytes) -> Request:  # noqa: ARG002  nothing is signed
-        headers = metadata_headers(call)
-        if route.headers:
-            headers.update(route.headers)
-        return Request(route.url, headers, route.secrets)
+        return Request(route.endpoint, metadata_headers(call), route.secrets)
 
     async def _probe(self, route: _Route, timeout_ms: int) -> Outcome:
         """A connection, resolved, checked and encrypted as a call's, and closed unused.
 
         No request: whatever is asked of a service by URL, with any method, may run it.
         """
-        return await self._client.connect(route.url, timeout_ms=timeout_ms)
+        return await self._client.connect(route.endpoint, timeout_ms=timeout_ms)
 
     def _classify(self, reply: Reply, request: Request, route: _Route) -> Outcome:  # noqa: ARG002  same for all
         return platform.classify(reply, ROWS, request.secrets)

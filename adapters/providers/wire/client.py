@@ -102,8 +102,8 @@ class WireClient:
     ) -> Reply | Outcome:
         """Send one POST, once. A reply (any status), or the outcome where there is none.
 
-        `headers` go with the endpoint's own. Raises only CancelledError, where the calling task was
-        cancelled; its connection is closed then.
+        `headers` go with the endpoint's own; who calls a URL more than once makes its endpoint once. Raises
+        only CancelledError, where the calling task was cancelled; its connection is closed then.
         """
         try:
             endpoint = to if isinstance(to, Endpoint) else Endpoint.of(to)
@@ -113,12 +113,10 @@ class WireClient:
             return outcomes.unsendable("a header or the URL cannot be put on the wire")
         return await self._send(self._fresh if fresh else self._pooled, endpoint, request, timeout_ms)
 
-    async def get(
-        self, to: Endpoint | URL, headers: Mapping[str, str], *, timeout_ms: int
-    ) -> Reply | Outcome:
-        """Send one GET, once, over a connection of its own. Else as `post`."""
+    async def get(self, url: URL, headers: Mapping[str, str], *, timeout_ms: int) -> Reply | Outcome:
+        """Send one GET with these headers, once, over a connection of its own. Else as `post`."""
         try:
-            endpoint = to if isinstance(to, Endpoint) else Endpoint.of(to)
+            endpoint = Endpoint.of(url)
             request = endpoint.get + lines(headers) + b"\r\n"
         except ValueError:
             return outcomes.unsendable("a header or the URL cannot be put on the wire")

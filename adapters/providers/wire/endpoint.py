@@ -15,9 +15,10 @@ _FIRST_PRINTABLE, _DELETE = 0x21, 0x7F
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One URL, and the headers that all its requests have.
+    """One URL, and the headers that all its calls have (`fixed`).
 
-    `key` names the connections that lead there. `post` and `get` are heads up to those headers.
+    `key` names the connections that lead there. `post` is the head of a POST up to those headers, `get` the
+    first two lines of a GET, which has none of them.
     """
 
     url: URL
@@ -28,13 +29,10 @@ class Endpoint:
     get: bytes = field(repr=False)
 
     @classmethod
-    def of(
-        cls, url: URL, fixed: Mapping[str, str] | None = None, *, only_post: frozenset[str] = frozenset()
-    ) -> "Endpoint":
+    def of(cls, url: URL, fixed: Mapping[str, str] | None = None) -> "Endpoint":
         """The endpoint at `url`, whose path and query go out as they are written.
 
-        Headers whose names are in `only_post` are left out of a GET. Raises ValueError for what HTTP cannot
-        carry.
+        Raises ValueError for what HTTP cannot carry.
         """
         if url.scheme not in DEFAULT_PORTS or not url.raw_host or url.port is None:
             raise ValueError("the URL is neither http nor https, or has no host")
@@ -43,7 +41,6 @@ class Endpoint:
             raise ValueError("the URL's path or query is not percent-encoded")
         origin = Origin(url.scheme, url.raw_host, url.port)
         headers = dict(fixed or {})
-        for_get = {name: value for name, value in headers.items() if name not in only_post}
         to = f" {target} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n".encode("ascii")
         return cls(
             url=url,
@@ -51,7 +48,7 @@ class Endpoint:
             key=str(origin),
             fixed=headers,
             post=b"POST" + to + lines(headers),
-            get=b"GET" + to + lines(for_get),
+            get=b"GET" + to,
         )
 
 

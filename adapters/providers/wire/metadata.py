@@ -25,15 +25,16 @@ def plain_headers() -> dict[str, str]:
 
 
 def metadata_headers(call: Call) -> dict[str, str]:
-    """Those, and the attempt's metadata as HTTP headers."""
+    """The attempt's metadata as HTTP headers."""
     headers = {
-        **_ALWAYS,
         "Idempotency-Key": call.idempotency_key,
         "Sidestep-Attempt": str(call.attempt),
         "Sidestep-Not-After": str(call.not_after_ms),
         "traceparent": call.traceparent,
     }
-    return headers | callback(call)
+    if call.callback_token is not None:
+        headers |= callback(call)
+    return headers
 
 
 def callback(call: Call) -> dict[str, str]:

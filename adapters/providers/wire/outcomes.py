@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.providers.wire.payload import NotJson, decode
+from adapters.providers.wire.payload import NotJson, decode, too_deep
 from adapters.providers.wire.reply import Broken, Reply
 from core.failover.outcome import Executed, Outcome, Scope, succeeded
 
@@ -155,9 +155,11 @@ def from_success(reply: Reply) -> Outcome:
     if reply.status in _NO_CONTENT and not reply.body:
         return succeeded(None)
     try:
-        return succeeded(decode(reply.body))
+        output = decode(reply.body)
     except NotJson:
         return _bad_answer(reply, "response-corrupt", BAD_RESPONSE, "the answer is not JSON")
+    size = 0 if output is None or too_deep(reply.body) else len(reply.body)
+    return Outcome(executed=Executed.YES, ok=True, output=output, size=size)
 
 
 _NO_CONTENT = (204, 205)

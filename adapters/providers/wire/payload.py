@@ -4,6 +4,9 @@ from typing import Any
 
 import msgspec
 
+from core.data.decoding import check_depth
+from core.errors import InvalidInput
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
 
@@ -20,8 +23,21 @@ def encode(value: Any) -> bytes:
         raise NotJson(f"the payload has no JSON form ({type(problem).__name__})") from problem
 
 
+def too_deep(body: bytes) -> bool:
+    """Whether this JSON nests deeper than a journal keeps."""
+    try:
+        check_depth(body)
+    except InvalidInput:
+        return True
+    return False
+
+
 def decode(body: bytes) -> Any:
-    """The JSON value in `body`. Raises `NotJson` (syntax, UTF-8, NaN, nesting beyond the stack)."""
+    """The JSON value in `body`.
+
+    Raises `NotJson`: for syntax, bytes that are not UTF-8, half a surrogate pair, NaN and numbers that are
+    too large for a double, and for nesting beyond the stack.
+    """
     try:
         return _decoder.decode(body)
     except (ValueError, RecursionError, msgspec.MsgspecError) as problem:

@@ -13,6 +13,7 @@ from yarl import URL
 from adapters.providers.wire import outcomes
 from adapters.providers.wire.accepting import followed, still, taken
 from adapters.providers.wire.client import WireClient, WireConfig
+from adapters.providers.wire.endpoint import Endpoint
 from adapters.providers.wire.metadata import OF_AN_ATTEMPT
 from adapters.providers.wire.origins import BadUrl, Origin, address_rules
 from adapters.providers.wire.payload import NotJson, encode
@@ -32,15 +33,20 @@ _MANY_ROUTES = 10_000
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is sent: the URL as it goes on the wire, all headers, and which of their values are secret.
+    """What is sent: where to, with which headers beside the endpoint's own, and which values are secret.
 
     `credential` is what was used, as the subclass that made it knows it (to refuse it later).
     """
 
-    url: URL
+    endpoint: Endpoint
     headers: Mapping[str, str]
     secrets: tuple[str, ...] = ()
     credential: Any = None
+
+    @property
+    def url(self) -> URL:
+        """The URL as it goes on the wire."""
+        return self.endpoint.url
 
     def __repr__(self) -> str:
         """Without headers, query and secrets."""
@@ -92,19 +98,20 @@ class WireProvider(Provider, ABC, Generic[R]):
             return outcomes.unsendable(str(problem))
         written = False
         try:
-            started = asyncio.get_running_loop().time()
+            loop = asyncio.get_running_loop()
+            started = loop.time()
             request = await self._request(call, route, content)
             if isinstance(request, Outcome):
                 return request
             if call.callback_token is not None:
                 # Pages that repeat what they were sent must not bring it into the journal.
                 request = msgspec.structs.replace(request, secrets=(*request.secrets, call.callback_token))
-            spent_ms = int((asyncio.get_running_loop().time() - started) * 1000)
+            spent_ms = int((loop.time() - started) * 1000)
             if spent_ms >= call.timeout_ms:
                 return outcomes.no_credentials("the attempt's time was over before it could be sent")
             written = True
             reply = await self._client.post(
-                request.url,
+                request.endpoint,
                 request.headers,
                 content,
                 timeout_ms=call.timeout_ms - spent_ms,
@@ -130,7 +137,8 @@ class WireProvider(Provider, ABC, Generic[R]):
             if isinstance(request, Outcome):
                 return request
             url = URL(followed(request.url, location), encoded=True)
-            headers = {name: value for name, value in request.headers.items() if name not in OF_AN_ATTEMPT}
+            every = {**request.endpoint.fixed, **request.headers}
+            headers = {name: value for name, value in every.items() if name not in OF_AN_ATTEMPT}
             reply = await self._client.get(url, headers, timeout_ms=timeout_ms)
             if isinstance(reply, Outcome):
                 return reply

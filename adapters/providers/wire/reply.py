@@ -29,9 +29,9 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         """The first field of that name. Raises KeyError."""
-        wanted = name.lower().encode("latin-1", "replace")
+        wanted = name.lower().encode()
         for key, value in self._fields:
-            if key.lower() == wanted:
+            if len(key) == len(wanted) and key.lower() == wanted:
                 return value.decode("latin-1")
         raise KeyError(name)
 
