@@ -7,10 +7,10 @@ before anything reaches a terminal, so that no text can move the cursor or chang
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from rich.console import Console
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _DIRECTIONS: Final = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *_DIRECTIONS)
@@ -30,12 +30,23 @@ def on_line(text: str) -> str:
     return clean(" ".join(text.split()))
 
 
-def say(*lines: Text | str) -> None:
+def styled(*parts: str | tuple[str, str]) -> "Text | str":
+    """A line of texts, some of them with a style of rich's. Where standard output is no terminal, nothing is
+    styled, and rich is not loaded.
+    """
+    if not sys.stdout.isatty():
+        return "".join(part if isinstance(part, str) else part[0] for part in parts)
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
+def say(*lines: "Text | str") -> None:
     """Write lines to standard output, with their styles where that is a terminal."""
     _write(lines, sys.stdout)
 
 
-def complain(*lines: Text | str) -> None:
+def complain(*lines: "Text | str") -> None:
     """Write lines to standard error, with their styles where that is a terminal."""
     _write(lines, sys.stderr)
 
@@ -57,14 +68,21 @@ def _dump(document: Any, **form: Any) -> None:
 
 def terminal_width() -> int | None:
     """Columns of the terminal that standard output is; None where it is none."""
-    return Console().width if sys.stdout.isatty() else None
+    if not sys.stdout.isatty():
+        return None
+    from rich.console import Console
+
+    return Console().width
 
 
-def _write(lines: Iterable[Text | str], stream: TextIO) -> None:
+def _write(lines: "Iterable[Text | str]", stream: TextIO) -> None:
     if not stream.isatty():
         stream.writelines(clean(str(line)).rstrip() + "\n" for line in lines)
         stream.flush()
         return
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(file=stream, highlight=False)
     for line in lines:
         text = line.copy() if isinstance(line, Text) else Text(line)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 import uvloop
-from rich.text import Text
 
 from api.allowance import default_limit
 from api.bootstrap import check_shared, open_store
@@ -26,12 +25,14 @@ from api.settings import CONFIG_VARIABLE, Settings, load
 from api.siblings import Siblings
 from api.variables import PREFIX, unknown
 from cli.failures import FAILED, Stop
-from cli.output import emit, emit_line, say
+from cli.output import emit, emit_line, say, styled
 from cli.processes import REFUSED, Plan, Supervisor
 from cli.tether import tether, until_signalled
 from core.errors import SidestepError
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from localcloud.app import LocalCloud
 
 log = logging.getLogger("sidestep.processes")
@@ -270,10 +271,11 @@ def _tell(wanted: Wanted, url: str | None, cloud: "LocalCloud | None", pids: lis
     if wanted.as_json:
         emit({**what, "processes": pids})
         return
-    head = Text.assemble((f"Sidestep{'' if wanted.role.serves else ' worker'} is up", "bold green"))
+    head: list[str | tuple[str, str]] = [
+        (f"Sidestep{'' if wanted.role.serves else ' worker'} is up", "bold green")
+    ]
     if url is not None:
-        head.append(" at " if wanted.role.serves else ", its health at ")
-        head.append(url, "bold")
+        head += (" at " if wanted.role.serves else ", its health at ", (url, "bold"))
     if len(pids) > 1:
         head.append(f", in {len(pids)} processes")
-    say(head, *lines, "Ctrl-C ends it.")
+    say(styled(*head), *lines, "Ctrl-C ends it.")

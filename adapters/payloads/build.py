@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from adapters.payloads.folder import FolderPayloads
-from adapters.payloads.s3 import S3Payloads
 from adapters.payloads.through_fsspec import EXTRAS, FsspecPayloads
 from core.errors import ConfigurationError
 from core.ports.payloads import Payloads
@@ -29,6 +28,8 @@ def open_payloads(url: str) -> Payloads | None:
             bucket, _, prefix = path.partition("/")
             prefix = prefix.strip("/")
             if _BUCKET.fullmatch(bucket) and _PREFIX.fullmatch(prefix) and "//" not in prefix:
+                from adapters.payloads.s3 import S3Payloads  # noqa: PLC0415 - boto3 is large
+
                 return S3Payloads(bucket, f"{prefix}/" if prefix else "")
         case _ if scheme in EXTRAS and rest.startswith("//") and _FSSPEC.fullmatch(path):
             return FsspecPayloads(url.rstrip("/"))

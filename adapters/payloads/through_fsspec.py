@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import fsspec
-
 from adapters.payloads import layout
 from adapters.payloads.threads import Threads
 from core.errors import ConfigurationError, PayloadNotFound, SidestepError, StoreUnavailable
@@ -92,6 +90,8 @@ class FsspecPayloads(Payloads):
     # What the threads do.
 
     def _open(self) -> None:
+        import fsspec  # noqa: PLC0415 - large, and few servers keep payloads there
+
         scheme = self._url.partition(":")[0]
         try:
             self._fs, root = fsspec.url_to_fs(

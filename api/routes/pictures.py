@@ -10,9 +10,6 @@ from api.schemas import openapi as docs
 from api.schemas.bodies import MAX_VERSION
 from api.schemas.queries import Query
 from api.services import runtime_of
-from core.graph.drawing.mermaid import mermaid
-from core.graph.drawing.outline import outline
-from core.graph.drawing.svg import svg
 from core.graph.reading import parse_stored, under_id
 
 FORMATS: Final = ("MERMAID", "SVG", "JSON")
@@ -36,6 +33,11 @@ async def draw_workflow(request: Request, workflow_id: str) -> Response:
 
 
 def _drawn(definition: bytes, workflow_id: str, form: str) -> Response:
+    # Few servers are ever asked to draw.
+    from core.graph.drawing.mermaid import mermaid  # noqa: PLC0415 - see above
+    from core.graph.drawing.outline import outline  # noqa: PLC0415 - see above
+    from core.graph.drawing.svg import svg  # noqa: PLC0415 - see above
+
     drawing = outline(under_id(parse_stored(definition), workflow_id))
     match form:
         case "SVG":

@@ -11,12 +11,12 @@ A *reference path* is a definite path whose names and indexes are plain; that is
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, Literal, assert_never
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 import msgspec
-from jsonpath_rfc9535 import JSONPathQuery
 
-from core.data.jsonpath_filters import compile_filter
+if TYPE_CHECKING:
+    from jsonpath_rfc9535 import JSONPathQuery
 
 MAX_PATH: Final = 4_096
 """Characters of one path."""
@@ -63,7 +63,7 @@ class Every(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True):
     """Items for which `query` (RFC 9535's `$[?...]`) holds; an object is asked about itself."""
 
-    query: JSONPathQuery
+    query: "JSONPathQuery"
 
 
 class Descend(msgspec.Struct, frozen=True):
@@ -236,7 +236,9 @@ def _unescape(found: re.Match[str]) -> str:
     return _PLAIN.get(found[2], found[2])
 
 
-def _condition(text: str) -> JSONPathQuery:
+def _condition(text: str) -> "JSONPathQuery":
+    from core.data.jsonpath_filters import compile_filter  # noqa: PLC0415 - large, and few paths have filters
+
     try:
         return compile_filter(text)
     except ValueError as refused:

@@ -1,11 +1,8 @@
 """What a compiled path (jsonpath.py) finds in a value."""
 
-import statistics
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final, Literal, assert_never
-
-from jsonpath_rfc9535 import JSONPathError, JSONPathNode, JSONPathQuery
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from core.data.failures import NothingThere, TooLarge, Unbounded
 from core.data.jsonpath import (
@@ -22,6 +19,9 @@ from core.data.jsonpath import (
     definite_step,
 )
 from core.data.paths import MISSING, Json, Missing
+
+if TYPE_CHECKING:
+    from jsonpath_rfc9535 import JSONPathQuery
 
 MAX_NODES: Final = 300_000
 """Nodes that all steps of a path may find together, before it is refused as too large."""
@@ -101,9 +101,11 @@ def _below(nodes: list[Json]) -> Iterator[Json]:
         waiting.extend(reversed(_children(node)))
 
 
-def _matches(query: JSONPathQuery, node: Json, root: Json) -> list[Json]:
+def _matches(query: "JSONPathQuery", node: Json, root: Json) -> list[Json]:
     if not isinstance(node, dict | list):
         return []
+    from jsonpath_rfc9535 import JSONPathError, JSONPathNode  # noqa: PLC0415 - see jsonpath.py
+
     start = JSONPathNode(
         value=[node] if isinstance(node, dict) else node, location=(), parent=None, root=root
     )
@@ -146,10 +148,12 @@ def _aggregate(
             case "avg":
                 return float(sum(numbers) / len(numbers))
             case "stddev":
+                import statistics  # noqa: PLC0415 - large, and rarely needed
+
                 return statistics.pstdev([float(number) for number in numbers])
             case _:
                 assert_never(function)
-    except (OverflowError, ValueError, statistics.StatisticsError) as failed:
+    except (OverflowError, ValueError) as failed:  # StatisticsError is a ValueError
         raise _unfit(function, path) from failed
 
 

@@ -7,10 +7,11 @@ nothing fails; as an argument of an intrinsic function it fails too. So it is on
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from core.data import intrinsics, jsonata
+from core.data import intrinsics
 from core.data.failures import Failed, NothingThere, Unbounded, runtime
 from core.data.flow import EXPRESSION_ERROR, QUERY_ERROR, Language
 from core.data.intrinsic_calls import NotACall, compile_call, is_call
+from core.data.jsonata_plain import UNDECIDED, plain_walk
 from core.data.jsonpath import NotAPath, compile_path
 from core.data.paths import MISSING, Json, lookup, split
 from core.data.scope import Chance, Scope
@@ -152,11 +153,13 @@ class Expressions:
         return text
 
     def _evaluate(self, expression: str, field: str) -> Json:
-        found = jsonata.plain_walk(expression, self._root, self._bindings)
+        found = plain_walk(expression, self._root, self._bindings)
         entropy = self._chance.number()
-        if found is jsonata.UNDECIDED:
+        if found is UNDECIDED:
             if self._bounded:
                 raise Unbounded
+            from core.data import jsonata  # noqa: PLC0415 - large, and only the evaluator's children come here
+
             try:
                 found = jsonata.evaluate_jsonata(
                     expression,

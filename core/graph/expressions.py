@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.data.jsonata import UNDECIDED, check_jsonata, plain_walk
+from core.data.jsonata_plain import UNDECIDED, plain_walk
 from core.graph.findings import Findings, Place, shown
 
 MAX_TOGETHER: Final = 65_536
@@ -32,6 +32,8 @@ def check_expression(findings: Findings, text: str, place: Place, subject: str) 
                     "Move the work into a function, or split the workflow.",
                 )
             return False
+        from core.data.jsonata import check_jsonata  # noqa: PLC0415 - large, and few definitions need it
+
         reason = findings.expressions[text] = check_jsonata(text)
     if reason is None:
         return True

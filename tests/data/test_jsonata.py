@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 
 from core.data.jsonata import (
     MAX_CAUSE,
-    MAX_EXPRESSION,
-    UNDECIDED,
     JsonataFailed,
     check_jsonata,
     evaluate_jsonata,
-    plain_walk,
 )
+from core.data.jsonata_plain import MAX_EXPRESSION, UNDECIDED, plain_walk
 from core.data.paths import MISSING
 
 SEEN: dict[str, Any] = {
