@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.direct import Route, WholeRequest, answered
 from api.exchange import AT_HAND
-from api.limits import Limits
+from api.limits import SMALL, Limits
 from api.memory import Memory, adds_work
 from api.outgoing import LARGE, Outgoing, send_until_taken
 from api.problems import MEDIA_TYPE, RETRY_AFTER, Refusal, unexpected
@@ -45,6 +45,7 @@ class Edge:
         self._limits = limits
         self._hosts = frozenset(name.lower().rstrip(".") for name in hosts)
         self._under_way = 0
+        self._served = 0
         self._memory = memory
         self._outgoing = Outgoing(limits.answer_bytes)
 
@@ -90,7 +91,15 @@ class Edge:
             except Refusal as refusal:
                 await self._refuse_unread(refusal, headers, receive, reply)
                 return
-            await self._pass_on(scope, receive, reply, body)
+            large = held.bytes if held.bytes > SMALL else 0
+            if large and self._served and self._served + large > self._limits.served_bytes:
+                await _refuse(_busy("large bodies are being worked on"), reply)
+                return
+            self._served += large
+            try:
+                await self._pass_on(scope, receive, reply, body)
+            finally:
+                self._served -= large
         finally:
             self._memory().give_back(held.bytes)
 

@@ -5,10 +5,11 @@ work (creations, reruns, redrives, trials) are refused before their bodies are r
 nothing; what it holds goes on, and what it does not claim stays in the store, where other workers take it.
 Signals, callbacks, cancels and reads go on, since they let work end.
 
-The way back is below the limit by a tenth, so that it does not flap. But memory that was freed is not always
-given back to the system (an allocator keeps pages of which a part is in use). A process with nothing in hand
-has nothing to wait for, so it takes work again whatever it has: a little at a time, and at the next look it
-is full again if it has to be. A limit that is too low makes it slow, and not dead.
+The way back is below the limit by a tenth, so that it does not flap. Memory that was freed is hardly ever
+given back to the system: an allocator keeps every page of which a part is in use. So near the limit it is
+estimated what is in use of what is resident (`in_use`), or the first flood would close a process for ever.
+And a process with nothing in hand has nothing to wait for, so it takes on a little whatever it has. A limit
+that is too low makes it slow, and not dead.
 
 Between two looks, bounds in bytes hold: of bodies and of answers (api/limits.py), and of what a claim may
 bring (`claimable`).
@@ -22,7 +23,7 @@ import resource
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from api.problems import Refusal
 
@@ -33,6 +34,15 @@ LOOK_SECONDS: Final = 0.25
 
 BACK: Final = 0.9
 """The share of the limit below which work is taken on again."""
+
+CREDIT: Final = 1.15
+"""So many times the limit may be resident while less is in use."""
+
+GROWN: Final = 1.02
+"""So many times the most that was resident is more."""
+
+FEW: Final = 8
+"""Executions that may be claimed at once whatever there is."""
 
 CLAIM_BYTES: Final = 1 << 20
 """What a claimed execution counts for until it is seen what it takes. A usual one takes some 16 KiB, one with
@@ -49,12 +59,36 @@ AGAIN: Final = (1, 5)
 """Whole seconds, one of them at random, after which who was refused may come again: not all at once."""
 
 
-def refuses(before: bool, used: int, limit: int, *, idle: bool) -> bool:
-    """Whether work is refused now, where it was or was not `before`: from `limit` bytes on, until less than
-    BACK of them are used. Never where the process is `idle`: then no waiting would free any.
+class Mark(NamedTuple):
+    """How much was resident when that was the most so far, and how many blocks of memory were in use then."""
+
+    resident: int
+    blocks: int
+
+
+def in_use(resident: int, blocks: int, most: Mark, limit: int) -> int:
+    """Bytes in use of so many resident ones, by the `blocks` in use against those when `most` was resident.
+
+    What was freed since is there for what comes, so long as no more becomes resident. What has grown beyond
+    CREDIT times the limit is taken as it is.
     """
-    if idle:
-        return False
+    if resident >= limit * CREDIT:
+        return resident
+    return min(resident, most.resident * blocks // most.blocks)
+
+
+def most_of(before: Mark, now: Mark) -> Mark:
+    """What counts as the most that was resident so far. A few pages more while less is in use are no news:
+    they would make what has just been freed look as if it were in use.
+    """
+    grown = now.resident > before.resident and now.blocks >= before.blocks
+    return now if grown or now.resident > before.resident * GROWN else before
+
+
+def is_over(before: bool, used: int, limit: int) -> bool:
+    """Whether too much is used, where that was so `before` or not: from `limit` bytes on, until less than
+    BACK of them are.
+    """
     return used >= (limit * BACK if before else limit)
 
 
@@ -72,14 +106,20 @@ def adds_work(method: str, path: str) -> bool:
 
 
 class Memory:
-    """The memory of this process. `idle` says whether it holds no work; `resident` how many bytes it has."""
+    """The memory of this process. `idle` says whether it drives no execution; `resident` gives its resident
+    bytes, `blocks` how many blocks of memory are in use.
+    """
 
     def __init__(
-        self, limit: int, idle: Callable[[], bool], resident: Callable[[], int] | None = None
+        self,
+        limit: int,
+        idle: Callable[[], bool],
+        resident: Callable[[], int] | None = None,
+        blocks: Callable[[], int] = sys.getallocatedblocks,
     ) -> None:
         self._meter = Meter()
         self.limit = limit
-        self.used = 0
+        self.resident = 0
         """Bytes, at the last look."""
         self.full = False
         """Whether work is refused."""
@@ -88,27 +128,32 @@ class Memory:
         self.bodies = 0
         """Bytes of the requests' bodies that are in hand now."""
         self._idle = idle
-        self._resident = resident or self._meter
+        self._read_resident = resident or self._meter
+        self._blocks = blocks
+        self._used = 0
+        self._most = Mark(0, 1)
+        self._over = False
         self._claimed = self._read = 0
-        self._warned = False
 
     def look(self) -> None:
         """See what is used, and what follows. Logs each change once."""
         self._claimed = self._read = 0
-        self.used = self._resident()
-        idle = self.bodies == 0 and self._idle()
-        self.full = refuses(self.full, self.used, self.limit, idle=idle)
-        # A process that is over its limit with nothing in hand opens and closes all the time.
-        over = refuses(self._warned, self.used, self.limit, idle=False)
-        if over and not self._warned:
+        self.resident = self._used = self._read_resident()
+        if self.resident >= self.limit * BACK:
+            # Counting blocks takes 20 us for 100 MB, so it is done only where it matters.
+            blocks = self._blocks()
+            self._most = most_of(self._most, Mark(self.resident, blocks))
+            self._used = in_use(self.resident, blocks, self._most, self.limit)
+        before, self._over = self._over, is_over(self._over, self._used, self.limit)
+        self.full = self._over and not (self.bodies == 0 and self._idle())
+        if self._over and not before:
             log.warning(
-                "this process has %d MiB of the %d MiB that it may have: it takes on nothing more until it "
-                "has less than %d MiB",
-                *(self.used // MIB, self.limit // MIB, int(self.limit * BACK) // MIB),
+                "this process uses %d MiB of the %d MiB that it may have: it takes on nothing more until it "
+                "uses less than %d MiB",
+                *(self._used // MIB, self.limit // MIB, int(self.limit * BACK) // MIB),
             )
-        elif self._warned and not over:
-            log.info("this process has %d MiB: it takes on work again", self.used // MIB)
-        self._warned = over
+        elif before and not self._over:
+            log.info("this process uses %d MiB: it takes on work again", self._used // MIB)
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -145,14 +190,15 @@ class Memory:
         )
 
     def claimable(self, wanted: int) -> int:
-        """How many executions may be claimed where so many are wanted: never more than there would be room
-        for if each had large data.
+        """How many executions may be claimed where so many are wanted: but for a few, no more than there
+        would be room for if each had large data.
         """
         if self._claimed >= CLAIMS_A_LOOK:
             self.look()
-        if self.full:
+        # Callers may wait, with their bodies in hand, for what is to be claimed: they do not count here.
+        if self._over and not self._idle():
             return 0
-        granted = min(wanted, max(1, (self.limit - self.used) // CLAIM_BYTES))
+        granted = min(wanted, max(FEW, (self.limit - self._used) // CLAIM_BYTES))
         self._claimed += granted
         return granted
 

@@ -36,7 +36,7 @@ def numbers_of(runtime: Runtime) -> Numbers:
         *numbers(
             board.report(), board.sidesteps, board.openings, runtime.restarts, keeper.removed, keeper.mended
         ),
-        *of_memory(runtime.memory.used, runtime.memory.limit, runtime.memory.refused),
+        *of_memory(runtime.memory.resident, runtime.memory.limit, runtime.memory.refused),
     )
 
 

@@ -1,5 +1,6 @@
 """Memory: what a process may have, when it refuses work, and what is bounded before anybody looks."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,24 @@ from hypothesis import strategies as st
 
 from api.allowance import SHARE, default_limit, physical
 from api.limits import Limits
-from api.memory import BACK, CLAIM_BYTES, CLAIMS_A_LOOK, READ_A_LOOK, Memory, adds_work, refuses
+from api.memory import (
+    BACK,
+    CLAIM_BYTES,
+    CLAIMS_A_LOOK,
+    CREDIT,
+    FEW,
+    GROWN,
+    READ_A_LOOK,
+    Mark,
+    Memory,
+    adds_work,
+    in_use,
+    is_over,
+)
 from api.problems import Refusal
 from api.settings import load
 from core.errors import ConfigurationError
-from tests.api.serving import Server
+from tests.api.serving import Server, serving
 
 MIB = 1 << 20
 SIZES = st.integers(0, 1 << 40)
@@ -24,10 +38,10 @@ FLOW = {"id": "w", "startAt": "w", "steps": [{"id": "w", "type": "WAIT", "second
 
 
 @given(st.booleans(), SIZES, LIMITS)
-def test_work_is_refused_from_the_limit_on_and_taken_below_nine_tenths(
+def test_too_much_is_used_from_the_limit_on_until_below_nine_tenths(
     before: bool, used: int, limit: int
 ) -> None:
-    after = refuses(before, used, limit, idle=False)
+    after = is_over(before, used, limit)
     if used >= limit:
         assert after
     elif used < limit * BACK:
@@ -42,25 +56,75 @@ def test_memory_that_swings_within_a_tenth_changes_nothing(limit: int, swings: l
     for before in (True, False):
         state = before
         for swing in swings:
-            state = refuses(state, int(limit * BACK) + 1 + swing % tenth, limit, idle=False)
+            state = is_over(state, int(limit * BACK) + 1 + swing % tenth, limit)
             assert state is before
 
 
-@given(st.booleans(), SIZES, LIMITS)
-def test_a_process_that_holds_nothing_refuses_nothing(before: bool, used: int, limit: int) -> None:
-    assert not refuses(before, used, limit, idle=True)
+@given(SIZES, st.integers(1, 1 << 30), st.builds(Mark, SIZES, st.integers(1, 1 << 30)), LIMITS)
+def test_what_is_in_use_is_never_more_than_what_is_resident_and_not_less_where_that_grows(
+    resident: int, blocks: int, most: Mark, limit: int
+) -> None:
+    used = in_use(resident, blocks, most, limit)
+    assert used <= resident
+    if resident >= limit * CREDIT or (resident <= most.resident and blocks >= most.blocks):
+        assert used == resident
+    assert in_use(resident, blocks + 1, most, limit) >= used
+
+
+@given(LIMITS, st.lists(st.tuples(SIZES, st.integers(1, 1 << 30)), max_size=30))
+def test_whatever_is_freed_a_new_high_above_the_limit_is_seen(
+    limit: int, looks: list[tuple[int, int]]
+) -> None:
+    resident, blocks, most = 0, 1, 0
+    memory = Memory(limit, idle=lambda: False, resident=lambda: resident, blocks=lambda: blocks)
+    for resident, blocks in looks:  # noqa: B007 - the lambdas read them
+        memory.look()
+        if resident >= limit and (resident > most * GROWN or resident >= limit * CREDIT):
+            assert memory.full
+        if resident < limit * BACK:
+            assert not memory.full
+        most = max(most, resident)
+
+
+def test_a_process_whose_freed_memory_stays_resident_takes_work_again_as_far_as_it_bore_before() -> None:
+    blocks, resident = 1_000, 104 * MIB
+    memory = Memory(100 * MIB, idle=lambda: False, resident=lambda: resident, blocks=lambda: blocks)
+    memory.look()
+    assert memory.full
+    told = []
+    for in_use_now, pages in ((950, 0), (880, 1), (850, 2), (900, 3), (950, 4), (970, 4), (860, 5), (840, 6)):
+        blocks, resident = in_use_now, 104 * MIB + pages * 4_096
+        memory.look()
+        told.append(memory.full)
+    assert told == [True, True, False, False, False, True, False, False]
+    blocks, resident = 500, 107 * MIB
+    memory.look()
+    assert memory.full
 
 
 @given(SIZES, LIMITS, st.lists(st.integers(1, 1_000), max_size=200))
 def test_claims_stay_within_what_large_data_would_leave(used: int, limit: int, wanted: list[int]) -> None:
     memory = Memory(limit, idle=lambda: False, resident=lambda: used)
     memory.look()
-    room = max(1, (limit - used) // CLAIM_BYTES)
+    room = max(FEW, (limit - used) // CLAIM_BYTES)
     granted = [memory.claimable(some) for some in wanted]
     if used >= limit:
         assert set(granted) <= {0}
     else:
         assert all(1 <= got <= min(some, room) for got, some in zip(granted, wanted, strict=True))
+
+
+def test_a_process_with_nothing_in_hand_takes_on_a_little_whatever_it_has() -> None:
+    idle = True
+    memory = Memory(100 * MIB, idle=lambda: idle, resident=lambda: 200 * MIB)
+    memory.look()
+    assert not memory.full
+    memory.take(1)  # somebody waits for what is to be claimed
+    memory.look()
+    assert memory.full
+    assert memory.claimable(1_000) == FEW
+    idle = False
+    assert memory.claimable(1_000) == 0
 
 
 def test_many_claims_are_not_made_without_a_look() -> None:
@@ -89,14 +153,7 @@ def test_many_bytes_are_not_read_without_a_look() -> None:
 
 def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     used, busy = 0, True
-
-    def resident() -> int:
-        return used
-
-    def idle() -> bool:
-        return not busy
-
-    memory = Memory(100 * MIB, idle=idle, resident=resident)
+    memory = Memory(100 * MIB, idle=lambda: not busy, resident=lambda: used, blocks=lambda: 1)
     with caplog.at_level(logging.INFO, "sidestep.memory"):
         for mib in (50, 101, 120, 95, 110):
             used = mib * MIB
@@ -150,7 +207,8 @@ def test_only_what_makes_work_is_refused(method: str, path: str, *, adds: bool) 
 def test_what_requests_hold_before_a_look_is_a_part_of_the_memory(limit: int) -> None:
     usual = Limits()
     limits = usual.within(limit)
-    assert limits.body_bytes <= limits.buffered_bytes <= max(limits.body_bytes, limit // 32)
+    assert limits.body_bytes <= limits.buffered_bytes <= max(limits.body_bytes, limit // 16)
+    assert limits.served_bytes <= limit // 64
     assert limits.answer_bytes <= limit // 4
     assert limits.buffered_bytes <= usual.buffered_bytes
     assert limits.answer_bytes <= usual.answer_bytes
@@ -318,3 +376,18 @@ async def test_a_full_engine_claims_nothing_and_finishes_what_it_holds(light: Se
     assert (await light.client.get(f"/executions/{second}")).json()["status"] == "PENDING"
     end()
     assert (await light.ended(second))["status"] == "COMPLETED"
+
+
+async def test_large_bodies_that_are_worked_on_are_bounded_but_for_a_single_one() -> None:
+    async with serving(limits=Limits(served_bytes=20_000)) as server:
+        client, flow = server.client, server.functions.workflow("held")
+        large = {"workflow": flow, "input": {"x": "x" * 20_000}}
+        waiting = asyncio.create_task(client.post("/executions", json=large, headers={"prefer": "wait=20"}))
+        await server.functions.called.wait()
+        busy = await client.post("/executions", json=large)
+        assert (busy.status_code, busy.json()["type"]) == (503, "urn:sidestep:problem:busy")
+        assert busy.headers["retry-after"] == "1"
+        assert (await client.post("/executions", json={"workflow": flow})).status_code == 201
+        server.functions.release.set()
+        assert (await waiting).json()["status"] == "COMPLETED"
+        assert (await client.post("/executions", json=large)).status_code == 201
