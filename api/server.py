@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -29,6 +30,9 @@ log = logging.getLogger("sidestep.server")
 BACKLOG = 2_048
 KEEP_ALIVE_SECONDS = 30
 """How long an idle connection stays open."""
+
+YOUNG = 10_000
+"""How many new objects are looked through for garbage at once; some megabytes at most."""
 
 CLOSING_SECONDS = 5
 """How long open requests may take once the server stops; then they are cut off. The engine's own grace time
@@ -106,11 +110,29 @@ async def _running(runtime: Runtime) -> AsyncIterator[None]:
     """Start and stop it. Raises, once it is closed, why it could not go on."""
     await runtime.start()
     try:
-        yield
+        with _seldom_collected():
+            yield
     finally:
         await runtime.stop()
     if runtime.failure is not None:
         raise runtime.failure
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Look for garbage in cycles seldom, and never in what is there from the start.
+
+    Nearly everything that a step makes is freed without that; to look through all that is held, again and
+    again, takes a fifth of the time where hundreds of executions are in hand.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextlib.asynccontextmanager
