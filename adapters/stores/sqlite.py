@@ -376,10 +376,10 @@ class SqliteStore(Store):
         return self._reader.do(run, heavy=True)
 
     def _connect_writer(self) -> apsw.Connection:
-        return sqlite_file.connect(self._path, self._vfs, cache_mib=64)
+        return sqlite_file.connect(self._path, self._vfs, cache_mib=16)
 
     def _connect_reader(self) -> apsw.Connection:
-        connection = sqlite_file.connect(self._path, self._vfs, cache_mib=16)
+        connection = sqlite_file.connect(self._path, self._vfs, cache_mib=8)
         connection.pragma("query_only", True)
         return connection
 
