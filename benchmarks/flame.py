@@ -1,6 +1,6 @@
 """Stacks that a sampling profiler saw, as a flame graph (SVG), and as what each of our parts took.
 
-A line of the input is `outermost;...;innermost COUNT`, a frame `function (file:line)`, as `py-spy record` writes
+A line of the input is `outermost;...;innermost COUNT`, a frame `function (file:line)`, as py-spy writes
 it in its raw format. Lines of one function are added up. The picture is the same for the same stacks, byte
 for byte, and small: what took less than LEAST of all samples is left out.
 """

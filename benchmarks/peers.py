@@ -31,6 +31,9 @@ ENGINES: Final = "sidestep-always sidestep-everysec restate"
 ENGINE_SECONDS: Final = 600.0
 """How long one engine may take, at most."""
 
+_STDERR: Final = 2
+"""What the harness prints is no part of what we print."""
+
 Engine = dict[str, Any]
 
 
@@ -48,7 +51,7 @@ def run(
         "PEERS_HOME": str(home),
         "SIDESTEP": str(Path(sys.executable).with_name("sidestep")),
     }
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=sys.stderr) as process:
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=_STDERR) as process:
         try:
             process.wait(ENGINE_SECONDS * len(engines))
         except BaseException:
@@ -69,9 +72,10 @@ def _read(file: Path, began: float) -> Engine:
         # A second of grace: file systems round.
         if file.stat().st_mtime < began - 1:
             raise Failed(f"{file.name} is from an earlier run.")
-        found: Engine = json.loads(file.read_text("utf-8"))
+        read: object = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as problem:
         raise Failed(f"{file.name} cannot be read: {problem}.") from None
+    found: Engine = read if isinstance(read, dict) else {}
     if "failed" in found or "median" not in found:
         raise Failed(f"{file.name} says that the engine could not be measured: {found.get('failed')}.")
     return found
@@ -129,12 +133,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("folder", type=Path, help="the harness")
     parser.add_argument("--engines", default=ENGINES, help=f"[{ENGINES}]")
+    parser.add_argument(
+        "--home",
+        default=os.environ.get("PEERS_HOME", ".peers"),
+        help="where its environments and results are [$PEERS_HOME, else .peers]",
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="of a repetition [5]")
     parser.add_argument("--repetitions", type=int, default=3, help="[3]")
     parser.add_argument("--json", metavar="FILE", help="write everything into this file too")
     parser.add_argument("--docs", metavar="FILE", help="renew the table in this page too")
     given = parser.parse_args(arguments)
-    home = Path(os.environ.get("PEERS_HOME", ".peers")).resolve()
+    home = Path(given.home).resolve()
     names = shlex.split(given.engines)
     try:
         engines = run(given.folder.resolve(), home, names, given.seconds, given.repetitions)

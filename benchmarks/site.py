@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.accounting import cpu_of, pss_mb
+from benchmarks.accounting import cpu_of, family, pss_mb
 from benchmarks.children import Child, child
 from benchmarks.generator import Seen, Wanted
 from benchmarks.line import FIRST, STEPS
@@ -65,6 +65,10 @@ class Loaded:
         self._pid = pid
         self._generator = generator
         self._node = node
+
+    def processes(self) -> list[int]:
+        """All that run for it: the server, what it started, redis-server."""
+        return family(self._pid()) + ([] if self._node is None else [self._node.pid])
 
     def memory_mb(self) -> float:
         """PSS of all processes of server and store now."""
