@@ -132,13 +132,10 @@ def test_the_report_has_every_row_and_the_document_every_figure() -> None:
 
 def test_a_section_of_a_page_is_renewed_and_the_rest_stays(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(
-        "# A\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nB\n<!-- peers: begin --><!-- peers: end -->\n"
-    )
+    other = "B\n<!-- peers: begin --><!-- peers: end -->\n"
+    page.write_text(f"# A\n<!-- bench: begin -->\nold\n<!-- bench: end -->\n{other}")
     renew(page, "bench", "new\n")
     renew(page, "bench", "newer")
-    assert page.read_text() == (
-        "# A\n<!-- bench: begin -->\n\nnewer\n\n<!-- bench: end -->\nB\n<!-- peers: begin --><!-- peers: end -->\n"
-    )
+    assert page.read_text() == f"# A\n<!-- bench: begin -->\n\nnewer\n\n<!-- bench: end -->\n{other}"
     with pytest.raises(ValueError, match="no marks <!-- profile: begin -->"):
         renew(page, "profile", "lost")
