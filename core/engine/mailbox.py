@@ -1,6 +1,7 @@
 """What a driver waits for: answers and deliveries in their order, rings of the doorbell, times that came."""
 
 import asyncio
+from collections import deque
 
 from core.engine.facts import Answer, size_of
 from core.engine.posting import Told
@@ -14,8 +15,7 @@ class Mailbox:
     __slots__ = ("_awake", "_news", "_rung", "_waiter")
 
     def __init__(self) -> None:
-        # An empty deque takes 700 bytes, and there are as many mailboxes as executions.
-        self._news: list[News] = []
+        self._news: deque[News] = deque()
         self._rung = False
         self._awake = False
         self._waiter: asyncio.Future[None] | None = None
@@ -60,13 +60,11 @@ class Mailbox:
         rung, self._rung = self._rung, False
         taken: list[Answer | Told] = []
         size = 0
-        for news in self._news:
-            if size > budget:
-                break
+        while self._news and size <= budget:
+            news = self._news.popleft()
             if isinstance(news, Exception):
                 raise news
             taken.append(news)
             size += size_of(news)
-        del self._news[: len(taken)]
         self._awake = bool(self._news)
         return taken, rung

@@ -80,7 +80,9 @@ class Health(msgspec.Struct, frozen=True):
 
     def of(self, target: Target) -> Standing:
         """How a target stands."""
-        standing = self.spent.get(target) or self.functions.get(target)
+        standing = self.functions.get(target)
+        if self.spent:
+            standing = self.spent.get(target) or standing
         if standing is not None:
             return standing
         return self.places.get(place_of(target)) or self.providers.get(target.provider, WELL)
@@ -93,7 +95,7 @@ class Health(msgspec.Struct, frozen=True):
         """What is left for further calls of the same decision once one of `target` in `role` is decided.
 
         A probe's permit and room are gone; whether the hedge budget bears a second one is not known, so it is
-        taken as spent.
+        taken as spent. A plain call takes nothing.
         """
         standing = self.of(target)
         if not role and not standing.probe:

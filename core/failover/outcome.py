@@ -5,7 +5,7 @@ not the vendor's words, decide what happens next (see routing.py).
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -42,9 +42,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     that starts with `Sidestep.`. `cause` is for people and never holds a secret. `output` is the function's
     JSON result where `ok`. `retry_after_ms` is the provider's own wish; `retry_here` asks for one more try at
     the same target before any sidestep. `partial` marks a function that ran, in part (it was cut off).
-    `accepted`, where `ok`, says that the result comes later: from `location`, where that is set. `size` is how
-    many bytes of JSON `output` came in, where the adapter read it from JSON within the depth and the kinds
-    of value that a journal can keep; 0 where it says nothing of that, and the output has to be looked at.
+    `accepted`, where `ok`, says that the result comes later: from `location`, where that is set. `size` is
+    how many bytes of JSON `output` came in, where the adapter read it from JSON within the depth and the
+    kinds of value that a journal can keep; 0 where it says nothing of that, and the output has to be looked
+    at.
     """
 
     executed: Executed
@@ -78,9 +79,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return not self.ok and self.executed is Executed.YES and not self.ambiguous
 
 
+_YES: Final = Executed.YES
+"""To ask an enumeration for a member takes as long as to make an outcome."""
+
+
 def succeeded(output: Any) -> Outcome:
     """The function ran and answered with `output` (JSON)."""
-    return Outcome(executed=Executed.YES, ok=True, output=output)
+    return Outcome(executed=_YES, ok=True, output=output)
 
 
 def interrupted() -> Outcome:

@@ -21,17 +21,16 @@ from core.machine.state import Failure, Visit
 def begin(run: Run, visit: Visit) -> bool:
     """Begin the visit; False where it has to wait for an evaluation, or has failed at once."""
     step = run.state.step_of(visit)
-    flow = getattr(step, "flow", None)
-    found: Answer | None = None
-    if flow is not None and visit.entry is None and not isinstance(step, AT_ONCE):
-        found = entered(run, visit, flow)
-        if found is None:
-            return False
-        if found.error:
-            _fallen(run, visit, step, Failure(found.error, found.cause, step.id))
-            return False
     entry: ev.Entry | None = None
-    if visit.entry is None:
+    if visit.entry is None and (step.flow is not None or isinstance(step, MapStep)):
+        found: Answer | None = None
+        if step.flow is not None and not isinstance(step, AT_ONCE):
+            found = entered(run, visit, step.flow)
+            if found is None:
+                return False
+            if found.error:
+                _fallen(run, visit, step, Failure(found.error, found.cause, step.id))
+                return False
         made = _entry(run, visit, step, found)
         if isinstance(made, Failure):
             _fallen(run, visit, step, made)
@@ -60,8 +59,6 @@ def _fallen(run: Run, visit: Visit, step: Step, failure: Failure) -> None:
 
 def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None:
     deadline_at = wake_at = None
-    told = getattr(step, "flow", None) is not None or _is_open(step)
-    at = run.now if told else 0
     if isinstance(step, TaskStep):
         deadline_ms = step.deadline_ms
         if entry is not None and entry.timeout_ms is not None:
@@ -77,7 +74,7 @@ def _started(run: Run, visit: Visit, step: Step, entry: ev.Entry | None) -> None
             step_id=step.id,
             deadline_at=deadline_at,
             wake_at=wake_at,
-            at=at,
+            at=run.now if step.flow is not None or _is_open(step) else 0,
             entry=entry,
             retry=visit.retry,
             undoes=run.state.scopes[visit.scope].undoes,

@@ -21,26 +21,31 @@ SCOPES = "~undo"
 """What the paths of these scopes begin with: no path of a visit does, since step ids are encoded there."""
 
 
-def completed(state: State, visit: Visit, step: Step, output: Json, added: dict[str, Json]) -> State:
-    """Keep what a compensated visit gave: its `output`, or (UNSET) what it `added` to its scope."""
-    if getattr(step, "compensate", None) is None or state.ending is not None:
-        return state
+def completed(
+    state: State, visit: Visit, step: Step, scope: Scope, output: Json, added: dict[str, Json]
+) -> State:
+    """Keep what a compensated visit gave: its `output`, or (UNSET) what it `added` to its `scope`."""
     if output is UNSET:
         output = added
         if isinstance(step, MapStep):
             output = added.get(visit.step_id)
         elif visit.outcome is not None:
             output = visit.outcome.output
-    done = Undo(visit=visit.path, step_id=visit.step_id, seen=_seen(state, visit), output=output)
+    done = Undo(visit=visit.path, step_id=visit.step_id, seen=_seen(state, scope), output=output)
     doubtful = state.doubtful
     if visit.path in doubtful:
         doubtful = doubtful.delete(visit.path)
     return replace(state, undo=state.undo.set(len(state.undo) + 1, done), doubtful=doubtful)
 
 
+def is_kept(state: State, step: Step) -> bool:
+    """Whether what a visit of the step did is undone if the execution fails."""
+    return getattr(step, "compensate", None) is not None and state.ending is None
+
+
 def ended_otherwise(state: State, visit: Visit, step: Step) -> State:
     """Note a compensated visit that failed or was given up and may have done what nobody will undo."""
-    if getattr(step, "compensate", None) is None or state.ending is not None:
+    if not is_kept(state, step):
         return state
     if visit.settled and visit.failure is not None:
         # A person knows that it did nothing.
@@ -52,10 +57,9 @@ def ended_otherwise(state: State, visit: Visit, step: Step) -> State:
     return replace(state, doubtful=state.doubtful.set(visit.path, None))
 
 
-def _seen(state: State, visit: Visit) -> dict[str, Json]:
-    """What the scopes from the root's to the visit's have added to the context, the innermost last."""
+def _seen(state: State, scope: Scope) -> dict[str, Json]:
+    """What the scopes from the root's to this one have added to the context, the innermost last."""
     seen: list[dict[str, Json]] = []
-    scope = state.scopes[visit.scope]
     while scope.parent is not None:
         opener = state.visits[scope.parent]
         added = dict(scope.result)
@@ -117,12 +121,7 @@ def undo_newest(state: State) -> State:
         data={**state.context, **undo.seen, **output, "compensating": told},
         undoes=undo.visit,
     )
-    state = replace(
-        state,
-        ending=replace(state.ending, number=number),
-        scopes=state.scopes.set(scope.path, scope),
-    )
-    return enter(state, scope.path, step_id)
+    return enter(replace(state, ending=replace(state.ending, number=number)), scope, step_id)
 
 
 def _why(ending: Ending) -> tuple[str, str]:

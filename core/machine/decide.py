@@ -39,7 +39,7 @@ from core.machine.run import Abort, Asked, Command, Poll, Rules, Run, Tell
 from core.machine.sending import hand_out
 from core.machine.state import Failure, State, Visit
 from core.machine.tasks import Moment, Plan, first_attempt, next_attempt, payload_of, put_off
-from core.machine.transitions import PARKED, PAUSED, PENDING
+from core.machine.transitions import PARKED, PAUSED, PENDING, TERMINAL
 from core.machine.undoing import begin_undo, undo_next
 from core.machine.waits import look as look_after
 from core.machine.waits import wait
@@ -47,6 +47,8 @@ from core.machine.waits import wait
 __all__ = ["Abort", "Command", "Decision", "Poll", "Rules", "Tell", "decide"]
 
 DEFAULT_RULES = Rules()
+
+_WITHOUT_TIME = TERMINAL | {PARKED, PAUSED}
 
 ANSWERED = "the other attempt answered first"
 
@@ -90,10 +92,10 @@ def decide(
     at = Moment(now, health, entropy, rules.skew_ms, sent or {})
     run = _Decider(state, at, rules, stopping=stopping, answers=answers or {})
     run.go()
-    hand_out(run)
-    return Decision(
-        run.state, tuple(run.events), tuple(run.commands), run.wake_at(), run.queues(), run.wanted
-    )
+    if run.state.outbox:
+        hand_out(run)
+    queues = run.queues() if run.queued else ()
+    return Decision(run.state, tuple(run.events), tuple(run.commands), run.wake_at(), queues, run.wanted)
 
 
 class _Decider(Run):
@@ -101,11 +103,13 @@ class _Decider(Run):
 
     def wake_at(self) -> int | None:
         state = self.state
-        if state.terminal or state.status in {PARKED, PAUSED}:
+        if state.status in _WITHOUT_TIME:
             return None
-        times = [
-            at for path, at in state.waiting.items() if path not in self.queued and path not in self.polled
-        ]
+        limit = state.deadline_at if not state.parked and state.ending is None else None
+        if not (state.waiting or self.looks or self.queued or self.held):
+            return limit
+        waiting = state.waiting.items()
+        times = [at for path, at in waiting if path not in self.queued and path not in self.polled]
         times += self.looks
         times += [at for at in self.polled.values() if at is not None]
         if (self.queued or self.held) and self.stopping:
@@ -115,37 +119,36 @@ class _Decider(Run):
             deadline_at = state.visits[path].deadline_at
             if deadline_at is not None:
                 times.append(deadline_at)
-        if state.deadline_at is not None and not state.parked and state.ending is None:
-            times.append(state.deadline_at)
+        if limit is not None:
+            times.append(limit)
         return min(times, default=None)
 
     def queues(self) -> tuple[Target, ...]:
-        if not self.queued:
-            return ()
         return tuple(dict.fromkeys(target for targets in self.queued.values() for target in targets))
 
     def go(self) -> None:
         """Everything but what is said to others, which follows from the state that this leads to."""
-        if self.state.terminal:
+        state = self.state
+        if state.terminal:
             return
-        if self.state.ending is not None:
+        if state.ending is not None:
             self.undo()
             return
-        if self.state.cancel is not None:
-            actor, reason = self.state.cancel
+        if state.cancel is not None:
+            actor, reason = state.cancel
             self.end(ev.WorkflowCancelled(reason=reason, actor=actor), "the execution was cancelled")
             return
-        if self.state.status == PARKED:
+        if state.status == PARKED:
             return
-        if self.state.status == PAUSED:
+        if state.status == PAUSED:
             self.settle()
             return
         # What is parked is in doubt, and a person has to settle it: no time limit sweeps it away.
-        limit = None if self.state.parked else self.state.deadline_at
+        limit = None if state.parked else state.deadline_at
         if limit is not None and self.now >= limit:
             self.end(ev.WorkflowTimedOut(), "the execution's time limit passed")
             return
-        if not self.state.begun:
+        if not state.begun:
             self.emit(ev.WorkflowStarted())
         self.walk()
         self.finish()
@@ -172,7 +175,7 @@ class _Decider(Run):
 
     def due(self, taken: set[str]) -> list[str]:
         """The visits whose time has come, but those that were taken up then."""
-        if self.stopping or self.state.terminal:
+        if self.stopping or not self.state.waiting:
             return []
         waiting = self.state.waiting.items()
         return sorted(path for path, at in waiting if at <= self.now and path not in taken)
@@ -204,7 +207,7 @@ class _Decider(Run):
 
     def take_up(self) -> None:
         """Take every ready visit as far as it goes now, and what follows from that."""
-        while not self.state.terminal:
+        while self.state.ready:
             paths = self.undecided()
             if not paths:
                 return
@@ -217,7 +220,10 @@ class _Decider(Run):
 
     def undecided(self) -> list[str]:
         """The ready visits but those that wait for room: they were asked, and will be when there is some."""
-        return sorted(path for path in self.state.ready if path not in self.queued and path not in self.held)
+        ready = self.state.ready
+        if self.queued or self.held:
+            return sorted([path for path in ready if path not in self.queued and path not in self.held])
+        return sorted(ready)
 
     def finish(self) -> None:
         """End the execution where its root has ended, unless something has to be evaluated first."""
@@ -244,7 +250,8 @@ class _Decider(Run):
             visit = self.state.visits[path]
             if self.too_much_data() is None:
                 self.abandon(visit, ANSWERED)
-                complete(self, self.state.visits[path], settling=True)
+                visit = self.state.visits[path]
+                complete(self, visit, self.state.step_of(visit), settling=True)
 
     def run_away(self, step_id: str) -> None:
         budget = self.state.visit_budget
@@ -262,9 +269,7 @@ class _Decider(Run):
         """Take one visit as far as it goes now."""
         visit = self.state.visits[path]
         if visit.status == PENDING:
-            if not begin(self, visit):
-                return
-            if path not in self.state.visits:
+            if not begin(self, visit) or path not in self.state.visits:
                 return
             visit = self.state.visits[path]
         step = self.state.step_of(visit)
@@ -272,13 +277,13 @@ class _Decider(Run):
             if visit.failure is not None:
                 fail(self, visit, visit.failure)
             else:
-                complete(self, visit)
+                complete(self, visit, step)
             return
         match step:
             case TaskStep():
                 self.task(visit, step)
             case ParallelStep():
-                self.join(visit)
+                self.join(visit, step)
             case MapStep():
                 advance(self, visit, step)
             case WaitStep():
@@ -309,25 +314,26 @@ class _Decider(Run):
                 error, cause = fields.get("Error", step.error), fields.get("Cause", step.cause)
                 fail(self, visit, Failure(str(error), str(cause), step.id))
             case PassStep() | SucceedStep():
-                complete(self, visit, payload=payload)
+                complete(self, visit, step, payload=payload)
 
     def task(self, visit: Visit, step: TaskStep) -> None:
         """Act on the last attempt's outcome, or start the first attempt, or the one that was waited for."""
         outcome = visit.outcome
-        if outcome is not None and outcome.ok:
+        answered = outcome is not None and outcome.ok
+        if visit.open:
+            if not answered:
+                look_after(self, visit, step)
+                return
             self.abandon(visit, ANSWERED)
             visit = self.state.visits[visit.path]
-        elif visit.open:
-            look_after(self, visit, step)
-            return
         if visit.failure is not None:
             fail(self, visit, visit.failure)
             return
-        if outcome is not None and outcome.ok:
-            complete(self, visit)
+        if answered:
+            complete(self, visit, step)
             return
         if outcome is None:
-            if not visit.attempts:
+            if not visit.attempts and self.large:
                 large = self.too_large("input", payload_of(self.state, visit, step))
                 if large is not None:
                     fail(self, visit, replace(large, step_id=step.id))
@@ -340,14 +346,13 @@ class _Decider(Run):
         self.follow(plan)
         if plan.queued:
             self.queued[visit.path] = () if self.stopping else plan.queued
-            return
-        if plan.failure is not None:
+        elif plan.failure is not None:
             fail(self, self.state.visits[visit.path], plan.failure)
-            return
-        # A retry without a delay goes on at once.
-        waits = self.state.visits[visit.path].wake_at
-        if plan.send is None and waits is not None and waits <= self.now and not self.stopping:
-            self.task(self.state.visits[visit.path], step)
+        elif plan.send is None and not self.stopping:
+            # A retry without a delay goes on at once.
+            waits = self.state.visits[visit.path]
+            if waits.wake_at is not None and waits.wake_at <= self.now:
+                self.task(waits, step)
 
     def follow(self, plan: Plan) -> None:
         for event in plan.events:
@@ -355,9 +360,8 @@ class _Decider(Run):
         if plan.send is not None:
             self.commands.append(plan.send)
             started = plan.send.started
-            left = self.at.health.after(started.target, started.role)
-            if left is not self.at.health:
-                self.at = replace(self.at, health=left)
+            if started.role:
+                self.at = replace(self.at, health=self.at.health.after(started.target, started.role))
 
     def hedge(self, path: str) -> None:
         """Look whether a call that is under way wants a second one beside it, or is to be cut short."""
@@ -398,10 +402,10 @@ class _Decider(Run):
         cause = "no choice holds and there is no default"
         fail(self, visit, Failure("Sidestep.NoChoiceMatched", cause, step.id))
 
-    def join(self, visit: Visit) -> None:
+    def join(self, visit: Visit, step: ParallelStep) -> None:
         """End a PARALLEL whose branches have all ended, or one of whose branches has failed."""
         if visit.failure is not None:
             self.stop_visits(visit.path + "/", f"a branch of {visit.step_id} failed")
             fail(self, self.state.visits[visit.path], visit.failure)
         elif visit.pending == 0:
-            complete(self, visit)
+            complete(self, visit, step)

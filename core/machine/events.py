@@ -6,7 +6,8 @@ routing happens again when a journal is read. `kind` is stable for ever; fields 
 milliseconds, durations milliseconds.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -27,6 +28,7 @@ from core.machine.language_events import (
 )
 
 __all__ = [
+    "KINDS",
     "AnyEvent",
     "AttemptAbandoned",
     "AttemptAccepted",
@@ -398,6 +400,10 @@ AnyEvent = (
 )
 
 
+KINDS: Final[Mapping[type, str]] = {one: str(one.__struct_config__.tag) for one in get_args(AnyEvent)}
+"""The stable name of each type of event, for instance `STEP_STARTED`."""
+
+
 def kind(event: Event) -> str:
-    """The stable name of the event's type, for instance `STEP_STARTED`."""
-    return str(event.__struct_config__.tag)
+    """The stable name of the event's type."""
+    return KINDS[type(event)]

@@ -5,8 +5,8 @@ transitions.py, raises IllegalEvent for what the table or the visit does not all
 the state that it was given is as it was.
 """
 
-from collections.abc import Iterable
-from typing import assert_never
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -20,8 +20,9 @@ from core.machine.transitions import EXECUTION, next_status
 
 def evolve(state: State, event: ev.AnyEvent) -> State:
     """The state after `event`. Raises IllegalEvent."""
-    status = next_status(EXECUTION, state.status, ev.kind(event))
-    after = _apply(state, event)
+    type_ = type(event)
+    status = next_status(EXECUTION, state.status, ev.KINDS[type_])
+    after = FOLDS[type_](state, event)
     ending = after.ending
     if ending is not None and ending.number is None and after.undo:
         after = compensation.undo_newest(after)
@@ -33,83 +34,6 @@ def fold(state: State, events: Iterable[ev.AnyEvent]) -> State:
     for event in events:
         state = evolve(state, event)
     return state
-
-
-def _apply(state: State, event: ev.AnyEvent) -> State:
-    match event:
-        case ev.AttemptStarted():
-            return visits.attempt_started(state, event)
-        case ev.AttemptSucceeded():
-            return visits.attempt_succeeded(state, event)
-        case ev.AttemptFailed():
-            return visits.attempt_failed(state, event)
-        case ev.StepStarted():
-            return visits.step_started(state, event)
-        case ev.StepCompleted():
-            return visits.step_completed(state, event)
-        case ev.StepFailed():
-            return visits.step_failed(state, event)
-        case ev.StepParked():
-            return visits.step_parked(state, event)
-        case ev.StepCancelled():
-            return visits.step_cancelled(state, event)
-        case ev.AttemptInterrupted():
-            return visits.attempt_interrupted(state, event)
-        case ev.AttemptAbandoned():
-            return visits.attempt_abandoned(state, event)
-        case ev.FailedOver():
-            return visits.failed_over(state, event)
-        case ev.RetryScheduled():
-            return visits.retry_scheduled(state, event)
-        case ev.WorkflowCreated():
-            return _created(state, event)
-        case ev.WorkflowStarted():
-            if state.begun:
-                raise IllegalEvent("the execution was started before")
-            return enter(replace(state, begun=True), ROOT, state.workflow.start_at)
-        case ev.ItemStarted():
-            return opening.item_started(state, event)
-        case ev.AttemptAccepted():
-            return awaiting.attempt_accepted(state, event)
-        case ev.AttemptPolled():
-            return awaiting.attempt_polled(state, event)
-        case ev.HeartbeatReceived():
-            return awaiting.heartbeat_received(state, event)
-        case ev.CallbackReceived():
-            return awaiting.callback_received(state, event)
-        case ev.SignalReceived():
-            return awaiting.signal_received(state, event)
-        case ev.ChildStarted():
-            return children.child_started(state, event)
-        case ev.ChildEnded():
-            return children.child_ended(state, event)
-        case ev.MessagesSent():
-            return outbox.messages_sent(state, event)
-        case ev.CompensationStarted():
-            return compensation.compensation_started(state, event)
-        case ev.CancelRequested():
-            return replace(state, cancel=(event.actor, event.reason))
-        case ev.WorkflowFailed():
-            state = replace(_stopped(state), failure=Failure(event.error, event.cause, event.step_id))
-            return outbox.tell_parent(state, event)
-        case ev.WorkflowCompleted():
-            # Nothing will be undone any more.
-            state = replace(_stopped(state), undo=state.undo.__class__(), doubtful=state.doubtful.__class__())
-            return outbox.tell_parent(state, event)
-        case ev.WorkflowCancelled() | ev.WorkflowTimedOut():
-            return outbox.tell_parent(_stopped(state), event)
-        case ev.PauseRequested():
-            return requested.paused(state, event)
-        case ev.WorkflowResumed():
-            return requested.resumed(state, event)
-        case ev.StepResolved():
-            return requested.resolved(state, event)
-        case ev.WorkflowRedriven():
-            return requested.redriven(state, event)
-        case ev.WorkflowParked() | ev.RequestIgnored():
-            return state
-        case _:
-            assert_never(event)
 
 
 def _created(state: State, event: ev.WorkflowCreated) -> State:
@@ -131,6 +55,35 @@ def _created(state: State, event: ev.WorkflowCreated) -> State:
     )
 
 
+def _started(state: State, _event: ev.WorkflowStarted) -> State:
+    if state.begun:
+        raise IllegalEvent("the execution was started before")
+    return enter(replace(state, begun=True), state.scopes[ROOT], state.workflow.start_at)
+
+
+def _cancel_requested(state: State, event: ev.CancelRequested) -> State:
+    return replace(state, cancel=(event.actor, event.reason))
+
+
+def _failed(state: State, event: ev.WorkflowFailed) -> State:
+    state = replace(_stopped(state), failure=Failure(event.error, event.cause, event.step_id))
+    return outbox.tell_parent(state, event)
+
+
+def _completed(state: State, event: ev.WorkflowCompleted) -> State:
+    # Nothing will be undone any more.
+    state = replace(_stopped(state), undo=state.undo.__class__(), doubtful=state.doubtful.__class__())
+    return outbox.tell_parent(state, event)
+
+
+def _ended(state: State, event: ev.WorkflowCancelled | ev.WorkflowTimedOut) -> State:
+    return outbox.tell_parent(_stopped(state), event)
+
+
+def _noted(state: State, _event: ev.WorkflowParked | ev.RequestIgnored) -> State:
+    return state
+
+
 def _stopped(state: State) -> State:
     """What an ended execution keeps: its context, its failure, its counts, and what fell, for a redrive."""
     return replace(
@@ -147,3 +100,43 @@ def _stopped(state: State) -> State:
         parked=0,
         current_step=None,
     )
+
+
+FOLDS: Final[Mapping[type, Callable[[State, Any], State]]] = {
+    ev.AttemptStarted: visits.attempt_started,
+    ev.AttemptSucceeded: visits.attempt_succeeded,
+    ev.AttemptFailed: visits.attempt_failed,
+    ev.AttemptInterrupted: visits.attempt_interrupted,
+    ev.AttemptAbandoned: visits.attempt_abandoned,
+    ev.AttemptAccepted: awaiting.attempt_accepted,
+    ev.AttemptPolled: awaiting.attempt_polled,
+    ev.HeartbeatReceived: awaiting.heartbeat_received,
+    ev.CallbackReceived: awaiting.callback_received,
+    ev.SignalReceived: awaiting.signal_received,
+    ev.StepStarted: visits.step_started,
+    ev.StepCompleted: visits.step_completed,
+    ev.StepFailed: visits.step_failed,
+    ev.StepParked: visits.step_parked,
+    ev.StepCancelled: visits.step_cancelled,
+    ev.StepResolved: requested.resolved,
+    ev.FailedOver: visits.failed_over,
+    ev.RetryScheduled: visits.retry_scheduled,
+    ev.ItemStarted: opening.item_started,
+    ev.ChildStarted: children.child_started,
+    ev.ChildEnded: children.child_ended,
+    ev.MessagesSent: outbox.messages_sent,
+    ev.CompensationStarted: compensation.compensation_started,
+    ev.CancelRequested: _cancel_requested,
+    ev.PauseRequested: requested.paused,
+    ev.RequestIgnored: _noted,
+    ev.WorkflowCreated: _created,
+    ev.WorkflowStarted: _started,
+    ev.WorkflowParked: _noted,
+    ev.WorkflowResumed: requested.resumed,
+    ev.WorkflowRedriven: requested.redriven,
+    ev.WorkflowCompleted: _completed,
+    ev.WorkflowFailed: _failed,
+    ev.WorkflowCancelled: _ended,
+    ev.WorkflowTimedOut: _ended,
+}
+"""What folds each type of event; a test proves that none is missing."""

@@ -110,19 +110,32 @@ def entered(run: Run, visit: Visit, flow: Flow) -> Answer | None:
 
 
 def complete(
-    run: Run, visit: Visit, *, payload: Json = UNSET, settling: bool = False, signal: Signal | None = None
+    run: Run,
+    visit: Visit,
+    step: Step,
+    *,
+    payload: Json = UNSET,
+    settling: bool = False,
+    signal: Signal | None = None,
 ) -> bool:
     """End the visit well, with what it gave; `payload` is its effective input where no event has it.
 
     What a WAIT gave may be a `signal`. With `settling` a step whose output cannot be made stays as it is, for
     whoever goes on.
     """
-    step = run.state.step_of(visit)
-    flow = getattr(step, "flow", None)
+    flow = step.flow
+    if flow is not None and flow.language == "native" and flow.output is None:
+        flow = None
+    done = ev.StepCompleted(
+        visit=visit.path, step_id=visit.step_id, signal=None if signal is None else signal.message_id
+    )
+    if flow is None and not run.large:
+        run.emit(done)
+        return True
     result = signal.payload if signal is not None else result_of(run.state, visit, step)
     failure = run.too_much_data() or run.too_large("output", None if result is UNSET else result)
     answer = None
-    if failure is None and flow is not None and not (flow.language == "native" and flow.output is None):
+    if failure is None and flow is not None:
         if payload is UNSET and visit.entry is not None:
             payload = visit.entry.input
         if payload is UNSET:
@@ -145,9 +158,6 @@ def complete(
             return fail(run, visit, replace(failure, step_id=visit.step_id))
         run.held.add(visit.path)
         return True
-    done = ev.StepCompleted(
-        visit=visit.path, step_id=visit.step_id, signal=None if signal is None else signal.message_id
-    )
     if answer is not None:
         whole = answer.value is result and result is not UNSET
         done = replace(

@@ -49,7 +49,7 @@ def advance(run: Run, visit: Visit, step: MapStep) -> None:
             run.looks.append(run.now)
             return
     if all_ended(visit):
-        complete(run, visit)
+        complete(run, visit, step)
     elif run.stopping:
         run.held.add(visit.path)
 

@@ -20,7 +20,7 @@ DEEPEST: Final = 10
 def advance(run: Run, visit: Visit, step: WorkflowStep) -> None:
     """Start the child, or end the step with how it ended, or because it took too long."""
     if visit.outcome is not None:
-        complete(run, visit)
+        complete(run, visit, step)
     elif visit.failure is not None:
         fail(run, visit, visit.failure)
     elif visit.child is None:

@@ -14,7 +14,8 @@ _LONGEST_KEY = 200
 
 def visit_path(scope: str, step_id: str, count: int) -> str:
     """The path of the `count`th visit (from 1) of a step in a scope ("" is the root's)."""
-    base = base_path(scope, step_id)
+    plain = step_id.isalnum() and step_id.isascii() and not scope
+    base = step_id if plain else base_path(scope, step_id)
     return base if count == 1 else f"{base}~{count}"
 
 

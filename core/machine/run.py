@@ -115,6 +115,12 @@ class Run:
             self.held.add(asked[0])
             return None
 
+    @property
+    def large(self) -> bool:
+        """Whether the data of the execution could pass a bound: until then nothing has to be measured."""
+        data_bytes, rules = self.state.data_bytes, self.rules
+        return data_bytes > rules.data_limit or data_bytes > rules.data_budget
+
     def too_much_data(self) -> Failure | None:
         """The failure of an execution whose outputs are too large together.
 

@@ -21,27 +21,61 @@ from core.machine.transitions import STEP, next_status
 V = TypeVar("V")
 
 
-def enter(state: State, scope: str, step_id: str) -> State:
-    """A new visit of `step_id` in `scope`, ready to be started."""
-    state, visit = new_visit(state, scope, step_id)
-    return put_in(state, visit)
+def enter(state: State, where: Scope, step_id: str, left: Visit | None = None) -> State:
+    """A new visit of `step_id`, ready to be started, in the scope that is `where` from now on.
+
+    The visit `left`, which it follows, is not live any more.
+    """
+    visit, where, runaway = _counted(state, where, step_id)
+    path = visit.path
+    if left is None:
+        return replace(
+            state,
+            scopes=state.scopes.set(where.path, where),
+            visits=state.visits.set(path, visit),
+            ready=state.ready.set(path, None),
+            seen=state.seen if step_id in state.seen else state.seen.set(step_id, None),
+            runaway=runaway,
+            current_step=step_id,
+        )
+    before = left.path
+    if left.child is not None:
+        state = cancel_child(state, left)
+    return replace(
+        state,
+        scopes=state.scopes.set(where.path, where),
+        visits=state.visits.delete(before).set(path, visit),
+        ready=without(state.ready, before).set(path, None),
+        waiting=state.waiting and without(state.waiting, before),
+        answered=state.answered and without(state.answered, before),
+        watched=state.watched and without(state.watched, before),
+        listening=state.listening and without(state.listening, before),
+        seen=state.seen if step_id in state.seen else state.seen.set(step_id, None),
+        runaway=runaway,
+        current_step=step_id,
+    )
 
 
 def new_visit(state: State, scope: str, step_id: str) -> tuple[State, Visit]:
-    """A visit of `step_id` that is not yet live, and the state that has counted it.
-
-    Where a step is entered more often in one scope than the budget allows, the state says which.
-    """
-    where = state.scopes[scope]
-    count = where.entered.get(step_id, 0) + 1
-    where = replace(where, entered=where.entered.set(step_id, count))
+    """A visit of `step_id` that is not yet live, and the state that has counted it."""
+    visit, where, runaway = _counted(state, state.scopes[scope], step_id)
     state = replace(
         state,
         scopes=state.scopes.set(scope, where),
         seen=state.seen if step_id in state.seen else state.seen.set(step_id, None),
-        runaway=step_id if count > state.visit_budget * (1 + state.redrives) else state.runaway,
+        runaway=runaway,
     )
-    return state, Visit(path=visit_path(scope, step_id, count), step_id=step_id, scope=scope)
+    return state, visit
+
+
+def _counted(state: State, where: Scope, step_id: str) -> tuple[Visit, Scope, str | None]:
+    """The next visit of the step in that scope, the scope with its count, and the step that was entered more
+    often in one scope than the budget allows, where there is one.
+    """
+    count = where.entered.get(step_id, 0) + 1
+    visit = Visit(path=visit_path(where.path, step_id, count), step_id=step_id, scope=where.path)
+    runaway = step_id if count > state.visit_budget * (1 + state.redrives) else state.runaway
+    return visit, replace(where, entered=where.entered.set(step_id, count)), runaway
 
 
 def put_in(state: State, visit: Visit) -> State:
@@ -56,14 +90,17 @@ def put_in(state: State, visit: Visit) -> State:
 
 def gone(state: State, visit: Visit) -> State:
     """The visit is not live any more; a child that it waits for is not wanted."""
+    if visit.child is not None:
+        state = cancel_child(state, visit)
+    path = visit.path
     return replace(
-        cancel_child(state, visit),
-        visits=state.visits.delete(visit.path),
-        ready=without(state.ready, visit.path),
-        waiting=without(state.waiting, visit.path),
-        answered=without(state.answered, visit.path),
-        watched=without(state.watched, visit.path),
-        listening=without(state.listening, visit.path),
+        state,
+        visits=state.visits.delete(path),
+        ready=without(state.ready, path),
+        waiting=state.waiting and without(state.waiting, path),
+        answered=state.answered and without(state.answered, path),
+        watched=state.watched and without(state.watched, path),
+        listening=state.listening and without(state.listening, path),
     )
 
 
@@ -140,7 +177,7 @@ def _open(
         variables=state.scopes[opener.scope].variables,
         given=given,
     )
-    return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), scope.path, first)
+    return enter(state, scope, first)
 
 
 def _open_again(state: State, opener: Visit, step: ParallelStep) -> State:
@@ -161,13 +198,12 @@ def _enter_again(state: State, opener: Visit, step: Opener, one: Fallen) -> Stat
     return put_in(replace(state, scopes=state.scopes.set(scope.path, scope)), again(one.visit))
 
 
-def end_scope(state: State, path: str) -> State:
-    """The last step of a scope is done: hand its result to whoever opened it."""
-    scope = state.scopes[path]
+def end_scope(state: State, scope: Scope) -> State:
+    """The last step of a scope, which is `scope` now, is done: hand its result to whoever opened it."""
     if scope.undoes is not None:
-        return _undone(state, path, given_up=False)
+        return _undone(state, scope.path, given_up=False)
     if scope.parent is None:
-        return replace(state, root_ended=True)
+        return replace(state, scopes=state.scopes.set(scope.path, scope), root_ended=True)
     opener = state.visits[scope.parent]
     step = state.step_of(opener)
     results = opener.results
@@ -178,7 +214,7 @@ def end_scope(state: State, path: str) -> State:
     ready = state.ready.set(opener.path, None) if wants_decision(opener, step) else state.ready
     return replace(
         state,
-        scopes=state.scopes.delete(path),
+        scopes=state.scopes.delete(scope.path),
         visits=state.visits.set(opener.path, opener),
         ready=ready,
     )

@@ -68,7 +68,9 @@ def first_attempt(state: State, visit: Visit, step: TaskStep, at: Moment) -> Pla
     if visit.wake_at is not None and visit.wake_at > at.now:
         return Plan()
     too_late = visit.deadline_at is not None and _since(visit, at.now) >= visit.deadline_at
-    practice = None if visit.attempts else rehearsal(step, at.health, at.entropy, visit.path)
+    practice = None
+    if at.health.rehearse and not visit.attempts:
+        practice = rehearsal(step, at.health, at.entropy, visit.path)
     plain = practice is None and not visit.target and visit.role != RETRY and not too_late
     if plain and at.health.is_plain(step.targets[0]):
         # By far the most calls, and nothing is to be asked about them.
@@ -205,20 +207,21 @@ def start(
 ) -> Plan:
     """An attempt at target number `index`, after the events in `before`."""
     now = at.now
-    number = visit.attempts + 1
     left = visit.deadline_at - _since(visit, now) if visit.deadline_at is not None else step.timeout_ms
     own = step.timeout_ms if step.awaits == "answer" else min(step.timeout_ms, ACCEPT_MS)
-    timeout_ms = max(1, min(own, left, _share_of(left, visit, step, index, at.health)))
+    if len(step.targets) > 1 and not visit.attempts:
+        left = min(left, _share_of(left, visit, step, index, at.health))
+    timeout_ms = max(1, min(own, left))
     started = ev.AttemptStarted(
         visit=visit.path,
         step_id=step.id,
-        attempt=number,
+        attempt=visit.attempts + 1,
         round=visit.round,
         target=step.targets[index],
         key=idempotency_key(state.execution_id, visit.path, visit.round),
         timeout_ms=timeout_ms,
         not_after=now + timeout_ms + at.skew_ms,
-        reasons=few(reasons),
+        reasons=few(reasons) if reasons else (),
         at=now,
         role=role,
     )
@@ -230,8 +233,8 @@ def start(
 def payload_of(state: State, visit: Visit, step: TaskStep) -> Json:
     """What the function is called with."""
     entry = visit.entry
-    own = entry is not None and entry.input is not UNSET
-    data = entry.input if entry is not None and own else state.scopes[visit.scope].data
+    own = UNSET if entry is None else entry.input
+    data = state.scopes[visit.scope].data if own is UNSET else own
     if step.lambda_envelope:
         return data.get("Payload", {}) if isinstance(data, dict) else {}
     return data
@@ -270,7 +273,7 @@ def _share_of(left: int, visit: Visit, step: TaskStep, index: int, health: Healt
     It leaves min(reserve_share of the deadline, reserve_factor x the fallback's p99), provided that its own
     p99 fits what remains, and that an attempt cut short would go on at the fallback at all.
     """
-    if visit.attempts or step.on_ambiguous != "failover":
+    if step.on_ambiguous != "failover":
         return left
     own = health.of(step.targets[index]).p99_ms
     if own is None:

@@ -21,18 +21,27 @@ from core.graph.model import (
     WaitStep,
 )
 from core.machine import events as ev
-from core.machine.compensation import completed, ended_otherwise
+from core.machine.compensation import completed, ended_otherwise, is_kept
 from core.machine.items import joined_results
 from core.machine.limit import hold, let_go
 from core.machine.listening import listen
-from core.machine.scopes import cancel_child, end_scope, enter, fell, gone, new_visit, open_branches, without
-from core.machine.state import Failure, OpenAttempt, State, Visit
+from core.machine.scopes import (
+    cancel_child,
+    end_scope,
+    enter,
+    fell,
+    gone,
+    new_visit,
+    open_branches,
+    without,
+)
+from core.machine.state import Failure, OpenAttempt, Scope, State, Visit
 from core.machine.transitions import PARKED, STEP, next_status
 
 
 def step_started(state: State, event: ev.StepStarted) -> State:
     """PENDING to RUNNING; a PARALLEL opens its branches, a WAIT its timer."""
-    visit = moved(state, event.visit, event)
+    visit, status = _next(state, event.visit, event)
     step = state.workflow.steps[visit.step_id]
     if event.size:
         state = replace(state, given_bytes=state.given_bytes + event.size)
@@ -44,6 +53,7 @@ def step_started(state: State, event: ev.StepStarted) -> State:
         )
     visit = replace(
         visit,
+        status=status,
         deadline_at=event.deadline_at,
         wake_at=event.wake_at,
         entered_at=event.at,
@@ -92,7 +102,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
         state,
         visits=state.visits.set(visit.path, visit),
         ready=without(state.ready, visit.path),
-        waiting=without(state.waiting, visit.path),
+        waiting=state.waiting and without(state.waiting, visit.path),
         watched=_watched(state, visit, step),
         in_flight=state.in_flight + 1,
     )
@@ -102,7 +112,7 @@ def _watched(state: State, visit: Visit, step: Step) -> Map[str, None]:
     """The paths whose call may be hedged or cut short, after a change of this visit's open attempts."""
     if len(visit.open) == 1 and visit.outcome is None and _can_move(step) and visit.open[0].role != HEDGE:
         return state.watched.set(visit.path, None)
-    return without(state.watched, visit.path)
+    return state.watched and without(state.watched, visit.path)
 
 
 def _can_move(step: Step) -> bool:
@@ -117,53 +127,58 @@ def _can_move(step: Step) -> bool:
 
 def attempt_succeeded(state: State, event: ev.AttemptSucceeded) -> State:
     """The attempt is closed with its output, and the visit wants a decision."""
-    visit = _closed(state, event.visit, event.attempt, event)
+    visit, attempt, left = _closing(state, event.visit, event.attempt, event)
     if _is_answered(visit):
         # Both of a hedge answered at once: the first counts.
-        return _decide_next(state, visit)
-    state = replace(
+        return _decide_next(state, replace(visit, open=left), attempt)
+    return replace(
         state,
-        data_bytes=state.data_bytes + event.size,
+        visits=state.visits.set(visit.path, replace(visit, open=left, outcome=succeeded(event.output))),
+        ready=state.ready.set(visit.path, None),
         answered=state.answered.set(visit.path, None),
+        watched=state.watched and without(state.watched, visit.path),
+        in_flight=state.in_flight - _held(attempt),
+        data_bytes=state.data_bytes + event.size,
     )
-    return _decide_next(state, replace(visit, outcome=succeeded(event.output)))
 
 
 def attempt_failed(state: State, event: ev.AttemptFailed) -> State:
     """The attempt is closed with what it proved, and the visit wants a decision."""
-    visit = _closed(state, event.visit, event.attempt, event)
+    visit, attempt, left = _closing(state, event.visit, event.attempt, event)
     visit = replace(
         visit,
+        open=left,
         outcome=visit.outcome if _is_answered(visit) else event.outcome,
         deadline_at=event.deadline_at or visit.deadline_at,
         doubt=visit.doubt or event.outcome.ambiguous,
         interruptions=0,
     )
-    return _decide_next(state, visit)
+    return _decide_next(state, visit, attempt)
 
 
 def attempt_interrupted(state: State, event: ev.AttemptInterrupted) -> State:
     """The attempt is closed as MAYBE executed; the visit gets its new deadline."""
-    visit = _closed(state, event.visit, event.attempt, event)
+    visit, attempt, left = _closing(state, event.visit, event.attempt, event)
     visit = replace(
         visit,
+        open=left,
         outcome=visit.outcome if _is_answered(visit) else interrupted(),
         deadline_at=event.deadline_at,
         doubt=True,
         interruptions=visit.interruptions + 1,
     )
-    return _decide_next(state, visit)
+    return _decide_next(state, visit, attempt)
 
 
 def attempt_abandoned(state: State, event: ev.AttemptAbandoned) -> State:
     """The attempt is closed as MAYBE executed; the visit is about to be ended, or has the other's answer."""
-    visit = _closed(state, event.visit, event.attempt, event)
-    visit = replace(visit, doubt=visit.doubt or not _is_answered(visit))
+    visit, attempt, left = _closing(state, event.visit, event.attempt, event)
+    visit = replace(visit, open=left, doubt=visit.doubt or not _is_answered(visit))
     return replace(
         state,
         visits=state.visits.set(visit.path, visit),
         watched=without(state.watched, visit.path),
-        in_flight=_left_in_flight(state, visit),
+        in_flight=state.in_flight - _held(attempt),
     )
 
 
@@ -234,40 +249,50 @@ def retry_scheduled(state: State, event: ev.RetryScheduled) -> State:
 
 def step_completed(state: State, event: ev.StepCompleted) -> State:
     """Merge what the step gave into its scope, and go on to its next step or end the scope."""
-    visit = moved(state, event.visit, event)
+    visit, _ = _next(state, event.visit, event)
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
     step = state.step_of(visit)
     if event.signal is not None:
         state, visit = _take_signal(state, visit, step, event.signal)
+    scope = state.scopes[visit.scope]
     if state.workflow.language == "states":
-        state = _passed_on(state, visit, event, _result(state, visit, step) if event.whole else event.output)
+        scope = _passed_on(scope, event, _result(state, visit, step) if event.whole else event.output)
     else:
         unset = event.output is msgspec.UNSET
         output = _output(state, visit, step) if unset else _merged(visit, event.output)
-        if output:
-            scope = state.scopes[visit.scope]
-            scope = replace(scope, data={**scope.data, **output}, result={**scope.result, **output})
-            state = replace(state, scopes=state.scopes.set(scope.path, scope))
-        state = completed(state, visit, step, event.output, output)
-    state = gone(state, visit)
+        scope = _grown(scope, output)
+        if is_kept(state, step):
+            state = completed(state, visit, step, scope, event.output, output)
     if event.size:
         state = replace(state, data_bytes=state.data_bytes + event.size)
     following = event.next or step.next
-    return enter(state, visit.scope, following) if following else end_scope(state, visit.scope)
+    if following:
+        return enter(state, scope, following, left=visit)
+    return end_scope(gone(state, visit), scope)
 
 
-def _passed_on(state: State, visit: Visit, event: ev.StepCompleted | ev.StepFailed, output: Json) -> State:
+def _grown(scope: Scope, output: dict[str, Json]) -> Scope:
+    """The scope with what a step of a native definition gave. What its own steps gave together is asked of a
+    branch or an item only.
+    """
+    if not output:
+        return scope
+    data = {**scope.data, **output}
+    if scope.parent is None:
+        return replace(scope, data=data)
+    return replace(scope, data=data, result={**scope.result, **output})
+
+
+def _passed_on(scope: Scope, event: ev.StepCompleted | ev.StepFailed, output: Json) -> Scope:
     """The scope with the data of its next state, and with what was assigned."""
     if output is msgspec.UNSET and not event.assigned:
-        return state
-    scope = state.scopes[visit.scope]
-    scope = replace(
+        return scope
+    return replace(
         scope,
         data=scope.data if output is msgspec.UNSET else output,
         variables={**scope.variables, **event.assigned} if event.assigned else scope.variables,
     )
-    return replace(state, scopes=state.scopes.set(scope.path, scope))
 
 
 def _take_signal(state: State, visit: Visit, step: Step, message_id: str) -> tuple[State, Visit]:
@@ -289,26 +314,24 @@ def step_failed(state: State, event: ev.StepFailed) -> State:
     if visit.open:
         raise IllegalEvent(f"{event.visit} has open attempts")
     state = ended_otherwise(gone(state, visit), visit, state.step_of(visit))
-    if event.next is not None and (state.workflow.language == "states" or event.output is not msgspec.UNSET):
-        caught = event.output
-        if state.workflow.language == "native":
-            scope = state.scopes[visit.scope]
-            merged = _merged(visit, event.output)
-            scope = replace(scope, result={**scope.result, **merged})
-            state = replace(state, scopes=state.scopes.set(scope.path, scope))
-            caught = {**scope.data, **merged}
-        state = _passed_on(state, visit, event, caught)
-        state = replace(state, data_bytes=state.data_bytes + event.size)
-        return enter(state, visit.scope, event.next)
     if event.next is not None:
-        scope = state.scopes[visit.scope]
-        caught = {"error": event.error, "cause": event.cause}
-        where = split(event.result_path or "error")
-        data = assign(scope.data, where, caught)
-        scope = replace(scope, data=data, result={**scope.result, where[0]: data[where[0]]})
-        return enter(replace(state, scopes=state.scopes.set(scope.path, scope)), visit.scope, event.next)
+        scope = _caught(state, visit, event)
+        return enter(replace(state, data_bytes=state.data_bytes + event.size), scope, event.next)
     origin = visit.failure.step_id if visit.failure is not None else event.step_id
     return fell(state, visit, Failure(event.error, event.cause, origin))
+
+
+def _caught(state: State, visit: Visit, event: ev.StepFailed) -> Scope:
+    """The scope with what a catcher made of the error."""
+    scope = state.scopes[visit.scope]
+    if state.workflow.language == "states":
+        return _passed_on(scope, event, event.output)
+    if event.output is not msgspec.UNSET:
+        merged = _merged(visit, event.output)
+        return _passed_on(replace(scope, result={**scope.result, **merged}), event, {**scope.data, **merged})
+    where = split(event.result_path or "error")
+    data = assign(scope.data, where, {"error": event.error, "cause": event.cause})
+    return replace(scope, data=data, result={**scope.result, where[0]: data[where[0]]})
 
 
 def step_parked(state: State, event: ev.StepParked) -> State:
@@ -353,8 +376,8 @@ def _result(state: State, visit: Visit, step: Step) -> Json:
 
 def _output(state: State, visit: Visit, step: Step) -> dict[str, Json]:
     """What a completed visit of a native definition adds to its scope."""
-    if visit.settled and visit.outcome is not None:
-        return _merged(visit, visit.outcome.output)
+    if isinstance(step, TaskStep) or (visit.settled and visit.outcome is not None):
+        return _merged(visit, visit.outcome.output if visit.outcome is not None else None)
     if isinstance(step, PassStep):
         return dict(step.result)
     if isinstance(step, ParallelStep):
@@ -365,31 +388,28 @@ def _output(state: State, visit: Visit, step: Step) -> dict[str, Json]:
         return {**merged, visit.step_id: in_order}
     if isinstance(step, MapStep):
         return {visit.step_id: joined_results(state, visit, step)}
-    if isinstance(step, TaskStep) or visit.outcome is not None:
-        return _merged(visit, visit.outcome.output if visit.outcome is not None else None)
-    return {}
+    return {} if visit.outcome is None else _merged(visit, visit.outcome.output)
 
 
 def _merged(visit: Visit, value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {visit.step_id: value}
 
 
-def _decide_next(state: State, visit: Visit) -> State:
-    """The visit wants a decision, unless the twin of its attempt may still answer."""
+def _decide_next(state: State, visit: Visit, closed: OpenAttempt) -> State:
+    """The visit, of which that attempt is closed, wants a decision, unless its twin may still answer."""
     waits = visit.open and not _is_answered(visit)
     return replace(
         state,
         visits=state.visits.set(visit.path, visit),
         ready=state.ready if waits else state.ready.set(visit.path, None),
         watched=without(state.watched, visit.path),
-        in_flight=_left_in_flight(state, visit),
+        in_flight=state.in_flight - _held(closed),
     )
 
 
-def _left_in_flight(state: State, visit: Visit) -> int:
-    """How many attempts somebody has to hold, after those of this visit that are closed now."""
-    held = sum(one.accepted_at is None for one in state.visits[visit.path].open)
-    return state.in_flight - held + sum(one.accepted_at is None for one in visit.open)
+def _held(attempt: OpenAttempt) -> int:
+    """1 where somebody has to hold the attempt: one that was accepted needs nobody."""
+    return 1 if attempt.accepted_at is None else 0
 
 
 def _is_answered(visit: Visit) -> bool:
@@ -399,17 +419,26 @@ def _is_answered(visit: Visit) -> bool:
 
 def moved(state: State, path: str, event: ev.Event) -> Visit:
     """The visit, with the status that the table gives it after `event`."""
-    visit = state.visits.get(path)
-    if visit is None:
-        raise IllegalEvent(f"{ev.kind(event)}: there is no live visit {path}")
-    status = next_status(STEP, visit.status, ev.kind(event))
+    visit, status = _next(state, path, event)
     return visit if status == visit.status else replace(visit, status=status)
 
 
-def _closed(state: State, path: str, attempt: int, event: ev.Event) -> Visit:
-    """The visit without that open attempt. Raises IllegalEvent where it is not open."""
+def _next(state: State, path: str, event: ev.Event) -> tuple[Visit, str]:
+    """The visit, and the status that the table gives it after `event`."""
+    visit = state.visits.get(path)
+    if visit is None:
+        raise IllegalEvent(f"{ev.kind(event)}: there is no live visit {path}")
+    return visit, next_status(STEP, visit.status, ev.KINDS[type(event)])
+
+
+def _closing(
+    state: State, path: str, number: int, event: ev.Event
+) -> tuple[Visit, OpenAttempt, tuple[OpenAttempt, ...]]:
+    """The visit, its open attempt of that number, and the others. Raises IllegalEvent where it is
+    not open.
+    """
     visit = moved(state, path, event)
-    left = tuple(one for one in visit.open if one.number != attempt)
-    if len(left) == len(visit.open):
-        raise IllegalEvent(f"{ev.kind(event)}: attempt {attempt} of {path} is not open")
-    return replace(visit, open=left)
+    for attempt in visit.open:
+        if attempt.number == number:
+            return visit, attempt, tuple([one for one in visit.open if one is not attempt])
+    raise IllegalEvent(f"{ev.kind(event)}: attempt {number} of {path} is not open")

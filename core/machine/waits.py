@@ -28,17 +28,17 @@ def wait(run: Run, visit: Visit, step: WaitStep) -> None:
     over = visit.wake_at is not None and visit.wake_at <= run.now
     if step.signal is None and not step.callback:
         if over:
-            complete(run, visit)
+            complete(run, visit, step)
         return
     if visit.failure is not None:
         fail(run, visit, visit.failure)
         return
     if visit.outcome is not None:
-        complete(run, visit)
+        complete(run, visit, step)
         return
     kept = run.state.signals.get(step.signal, ()) if step.signal is not None else ()
     if kept:
-        complete(run, visit, signal=kept[0])
+        complete(run, visit, step, signal=kept[0])
     elif over:
         what = f"the signal {step.signal!r}" if step.signal is not None else "a callback"
         cause = f"{what} did not come within {(step.timeout_ms or 0) / 1000:g} s"
