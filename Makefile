@@ -53,7 +53,7 @@ bench-peers: $(READY)  ## other engines beside ours, by an outside harness (PEER
 	$(BIN)/python -m benchmarks.peers $(PEERS) $(if $(ENGINES),--engines "$(ENGINES)") $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs $(DOCS))
 
 flame: $(READY)  ## where the time goes: the server under load, as a flame graph in docs/
-	$(BIN)/python -m benchmarks.profile --docs docs/performance.md --svg docs/flame.svg
+	$(BIN)/python -m benchmarks.profile $(if $(SECONDS),--seconds $(SECONDS)) --docs docs/performance.md --svg docs/flame.svg
 
 chaos: $(READY)  ## ten minutes of faults under load, and an audit (SEED=1)
 	$(BIN)/python -m chaos --minutes 10 --executions 20000 --workers 3 --apis 2 --seed $(or $(SEED),1)

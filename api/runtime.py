@@ -94,11 +94,19 @@ class Runtime:
         self.board = board
         self.definitions = Definitions(store)
         self.workflows = Workflows(store, self.definitions, providers, board, clock)
-        self.executions = Executions(store, self.definitions, self.workflows, clock, settings)
-        self.evaluator = evaluator
-        """None where this process evaluates no expressions but those whose time is bounded."""
         self.endings = Endings()
         """Where an execution that this process drives is told to have come to rest."""
+        self.executions = Executions(
+            store,
+            self.definitions,
+            self.workflows,
+            clock,
+            settings,
+            self.endings,
+            self.drives if role.works else None,
+        )
+        self.evaluator = evaluator
+        """None where this process evaluates no expressions but those whose time is bounded."""
         self.callbacks = Callbacks(store, self.definitions, clock, public_url, secret)
         self.trials = trials
         """None where this process takes no requests."""
@@ -169,6 +177,7 @@ class Runtime:
     def begin_stop(self) -> None:
         """Claim nothing more, and end what waits. `stop` does the rest."""
         self.closing.set()
+        self.executions.end_waits()
         if self.trials is not None:
             self.trials.close()
         if self._engine is not None:

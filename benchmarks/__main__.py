@@ -97,18 +97,25 @@ PARTS: Final[Mapping[str, Callable[[int, Sizes], Awaitable[Found]]]] = {
 }
 
 
-async def run(parts: Sequence[str], sizes: Sizes, say: Callable[[str], None]) -> Results:
-    """Measure these parts, one after the other. Raises Failed, NotStarted, TimeoutError."""
+async def run(
+    parts: Sequence[str], sizes: Sizes, say: Callable[[str], None]
+) -> tuple[Results, tuple[str, ...]]:
+    """Measure these parts, one after the other; and why those that could not be measured could not."""
     found: Found = {}
+    problems: list[str] = []
     with endpoint() as port:
         for number, name in enumerate(parts, 1):
             began = time.monotonic()
-            found |= await PARTS[name](port, sizes)
+            try:
+                found |= await PARTS[name](port, sizes)
+            except (Failed, NotStarted, TimeoutError) as problem:
+                problems.append(f"{name}: {str(problem) or 'what was waited for took too long'}")
+                say(f"  {problems[-1]}")
             say(f"[{number}/{len(parts)}] {name}: {time.monotonic() - began:.0f} s")
-    return Results(machine=machine(), seconds=sizes.seconds, **found)
+    return Results(machine=machine(), seconds=sizes.seconds, **found), tuple(problems)
 
 
-async def _until_asked(parts: Sequence[str], sizes: Sizes) -> Results:
+async def _until_asked(parts: Sequence[str], sizes: Sizes) -> tuple[Results, tuple[str, ...]]:
     """The same; SIGTERM ends it as Ctrl-C does, with all that it started."""
     running = asyncio.ensure_future(run(parts, sizes, lambda line: print(line, file=sys.stderr, flush=True)))
     with contextlib.suppress(NotImplementedError):
@@ -134,19 +141,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("benchmarks: a page takes the whole table: --docs goes without --only\n")
         return 2
     ratios = json.loads(Path(given.ratios).read_text("utf-8"))["ratios"] if given.ratios else None
-    try:
-        results = asyncio.run(_until_asked(given.only or list(PARTS), Sizes.of(given.seconds)))
-    except (Failed, NotStarted, TimeoutError) as problem:
-        sys.stderr.write(f"benchmarks: {str(problem) or 'what was waited for took too long'}\n")
-        return 3
+    results, problems = asyncio.run(_until_asked(given.only or list(PARTS), Sizes.of(given.seconds)))
     verdict = judged(results, ratios)
     text = markdown(results, verdict)
     print(text)
     if given.json:
         Path(given.json).write_bytes(document(results, verdict) + b"\n")
-    if given.docs:
+    for problem in problems:
+        sys.stderr.write(f"benchmarks: {problem}\n")
+    if given.docs and not problems:
         renew(Path(given.docs), "bench", text)
-    return 0
+    return 3 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.fan_out [--store sqlite] [--items 10000] [--lease 10] [--json]`: a MAP, and a death.
+"""`python -m benchmarks.fan_out [--store sqlite] [--items 10000] [--lease 10] [--docs FILE]`: a MAP, a death.
 
 A real server drives one MAP of so many items, 100 side by side, each an HTTP call to a static endpoint, its
 results by reference. First undisturbed: how long it takes and the server's peak of resident memory (VmHWM).
@@ -23,6 +23,7 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.children import endpoint, machine
+from benchmarks.pages import renew
 from benchmarks.redis_workers import print_json
 from rehearsals.killing import Server
 from rehearsals.reading import get, session
@@ -198,6 +199,7 @@ async def main() -> int:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--lease", type=float, default=10.0)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--docs", metavar="FILE", help="renew the table in this page too")
     chosen = parser.parse_args()
     found = []
     with endpoint() as port:
@@ -208,6 +210,8 @@ async def main() -> int:
         print_json({"machine": machine(), "fan_out": [asdict(one) for one in found]})
     else:
         print(f"{machine()}\n\n{table(found)}")
+    if chosen.docs:
+        renew(Path(chosen.docs), "fan-out", f"{machine()}.\n\n{table(found)}")
     return 0
 
 

@@ -14,8 +14,9 @@ import msgspec
 
 from adapters.stores.memory import MemoryStore
 from core.engine.definitions import Definitions
+from core.engine.endings import RESTING
 from core.engine.engine import Engine
-from core.engine.executions import RESTING, Executions
+from core.engine.executions import Executions
 from core.engine.health.board import Board
 from core.engine.health.local_link import LocalLink
 from core.engine.workflows import Workflows

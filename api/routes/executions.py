@@ -1,6 +1,7 @@
 """Executions: created, shown, listed, cancelled."""
 
 import asyncio
+import contextlib
 import hashlib
 from http import HTTPStatus
 from typing import Any
@@ -16,13 +17,14 @@ from api.schemas.bodies import Creation, read_cancellation, read_creation
 from api.schemas.headers import idempotency_key, preferred_wait
 from api.schemas.queries import Query, no_query
 from api.services import limits_of, runtime_of
-from core.engine.executions import RESTING
+from core.engine.endings import RESTING
 from core.engine.spans import Span
 from core.engine.view import summary_of
 from core.errors import ExecutionEnded, ExecutionNotFound, InvalidDefinition, Problem, WorkflowNotFound
 from core.graph.findings import shown
 from core.graph.model import Json, Workflow
 from core.machine.requests import CANCEL
+from core.machine.state import State
 from core.machine.transitions import CANCELLED, EXECUTION_STATUSES, PENDING
 from core.ports.store import Filter
 
@@ -49,24 +51,29 @@ async def create_execution(request: Request) -> Response:
     seconds = preferred_wait(request, limits_of(request).wait_seconds)
     creation = await read_creation(request, runtime.workflows.read_before)
     workflow = await _workflow(runtime, creation)
-    created = await runtime.executions.create(
-        workflow, _input(workflow, creation), idempotency_key=key, fingerprint=_fingerprint(creation)
-    )
+    given, said = _input(workflow, creation), _fingerprint(creation)
     runtime.prepare_soon(workflow)
-    headers = {"location": f"/executions/{created.execution_id}"}
-    if not created.fresh:
-        headers["idempotency-replayed"] = "true"
-        await _still_there(runtime, created.execution_id)
-    status = PENDING
-    waits: asyncio.Semaphore = request.app.state.waits
-    if seconds is not None and not waits.locked():
-        async with waits:
-            status = await _outcome(runtime, created.execution_id, seconds)
-        if status in RESTING:
-            headers["preference-applied"] = "wait"
-            return answer(await runtime.executions.view(created.execution_id), HTTPStatus.CREATED, headers)
-    elif not created.fresh:
-        status = await runtime.executions.wait(created.execution_id, 0)
+    executions, waits = runtime.executions, request.app.state.waits
+    rest: State | str | None = PENDING
+    if seconds is not None and waits.locked():
+        seconds = None
+    headers = {}
+    async with contextlib.nullcontext() if seconds is None else waits:
+        if seconds is None:
+            created = await executions.create(workflow, given, idempotency_key=key, fingerprint=said)
+        else:
+            created, rest = await executions.create_and_rest(
+                workflow, given, seconds, idempotency_key=key, fingerprint=said
+            )
+        if not created.fresh:
+            headers["idempotency-replayed"] = "true"
+            await _still_there(runtime, created.execution_id)
+            rest = await executions.rest(created.execution_id, seconds or 0)
+    headers["location"] = f"/executions/{created.execution_id}"
+    status, state = (rest.status, rest) if isinstance(rest, State) else (rest, None)
+    if seconds is not None and status in RESTING:
+        headers["preference-applied"] = "wait"
+        return answer(await executions.view(created.execution_id, state), HTTPStatus.CREATED, headers)
     body = {"executionId": created.execution_id, "workflowId": workflow.id, "status": status}
     return answer(body, HTTPStatus.CREATED, headers)
 
@@ -256,18 +263,3 @@ def _holds_more(document: Json, values: int) -> bool:
         elif isinstance(value, list):
             stack.extend(value)
     return seen > values
-
-
-async def _outcome(runtime: Runtime, execution_id: str, seconds: float) -> str:
-    """The status once the execution ended or is parked, after `seconds`, or when the server stops."""
-    ended = asyncio.create_task(runtime.executions.wait(execution_id, seconds))
-    closing = asyncio.create_task(runtime.closing.wait())
-    try:
-        await asyncio.wait((ended, closing), return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            return ended.result()
-    finally:
-        closing.cancel()
-        ended.cancel()
-        await asyncio.gather(closing, ended, return_exceptions=True)
-    return await runtime.executions.wait(execution_id, 0)

@@ -101,7 +101,7 @@ async def read_creation(request: Request, read_before: Callable[[bytes], Workflo
     if fields.has("version") and not named:
         detail = "'version' chooses a version of a registered workflow, and there is no 'workflowId'."
         findings.error(("version",), "pointless", detail, "Remove it, or name the workflow by 'workflowId'.")
-    problems = tuple(told(problem) for problem in findings.in_order(document))
+    problems = tuple(told(one) for one in findings.in_order(document)) if findings.errors else ()
     if workflow is None and not named:
         raise invalid_definition(problems)
     return Creation(workflow, known, text, workflow_id, version, given, problems)

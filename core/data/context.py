@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from core.data.paths import Json
@@ -12,7 +13,14 @@ PLACEHOLDER: Final = "us-east-1:111111111111"
 
 def instant(at_ms: int) -> str:
     """Milliseconds since the Unix epoch as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, ms = divmod(at_ms, 1000)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second(at: int) -> str:
+    """Whole seconds: what happens together is told by few of them, and the calendar is what costs."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def execution_context(

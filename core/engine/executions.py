@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Self
 
 import msgspec
@@ -10,8 +10,10 @@ from msgspec.structs import replace
 
 from core.engine.births import created, newborn
 from core.engine.definitions import Definitions
+from core.engine.endings import Endings
 from core.engine.ids import any_shard, new_execution_id, shard_of
 from core.engine.lifecycle import LifeCycle
+from core.engine.rests import POLL_SECONDS, Rests
 from core.engine.results import ItemResults, item_results
 from core.engine.settings import EngineSettings
 from core.engine.view import ExecutionView, HistoryEvent, tell, view_execution
@@ -20,19 +22,14 @@ from core.errors import InvalidInput
 from core.graph.model import Json, Workflow
 from core.graph.reading import under_id
 from core.machine.journal import decode
-from core.machine.transitions import PARKED, PAUSED, TERMINAL
+from core.machine.state import State
+from core.machine.transitions import TERMINAL
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
-from core.ports.store import Created, Filter, Idempotency, Page, Store
-
-POLL_SECONDS = 1.0
-"""How long a missed doorbell can delay a watcher."""
+from core.ports.store import Created, Filter, Idempotency, NewExecution, Page, Store
 
 PAGE = 500
 """How many events a watcher reads at once."""
-
-RESTING = TERMINAL | {PARKED, PAUSED}
-"""Where nothing moves until a person asks for it."""
 
 
 class Executions(LifeCycle):
@@ -45,8 +42,12 @@ class Executions(LifeCycle):
         workflows: Workflows,
         clock: Clock,
         settings: EngineSettings | None = None,
+        endings: Endings | None = None,
+        drives: Callable[[str], bool] | None = None,
     ) -> None:
+        """`endings` is told by the drivers of this process, if it has any; `drives` says of what."""
         super().__init__(store, definitions, clock)
+        self._rests = Rests(store, clock, endings, drives)
         self._workflows = workflows
         self._settings = settings or EngineSettings()
 
@@ -67,9 +68,24 @@ class Executions(LifeCycle):
         says `fingerprint`, or else the workflow and the input. Raises IdempotencyConflict where the key was
         used for another request, StoreUnavailable.
         """
-        if idempotency_key is not None and fingerprint is None:
-            fingerprint = _fingerprint(workflow, input_)
-        return await self._create(workflow, input_, caller, idempotency_key, fingerprint or "")
+        return await self._store.create(self._new(workflow, input_, caller, idempotency_key, fingerprint))
+
+    async def create_and_rest(
+        self,
+        workflow: Workflow,
+        input_: Json,
+        seconds: float,
+        *,
+        idempotency_key: str | None = None,
+        fingerprint: str | None = None,
+    ) -> tuple[Created, State | str | None]:
+        """As `create`, and then as `rest`; None where it is an earlier one, which is not waited for."""
+        new = self._new(workflow, input_, "", idempotency_key, fingerprint)
+        with self._rests.watch(new.execution_id) as rest:
+            created = await self._store.create(new)
+            if created.fresh:
+                return created, await self._rests.wait(rest, new.execution_id, seconds, fresh=True)
+        return created, None
 
     async def rerun(
         self,
@@ -93,19 +109,20 @@ class Executions(LifeCycle):
         given = state.input if input_ is None else input_
         workflow = under_id(state.workflow, state.workflow_id or state.workflow.id)
         fingerprint = _fingerprint(workflow, given, execution_id)
-        return await self._create(
-            workflow, given, caller, idempotency_key, fingerprint, (execution_id, actor, reason)
+        rerun = execution_id, actor, reason
+        return await self._store.create(
+            self._new(workflow, given, caller, idempotency_key, fingerprint, rerun)
         )
 
-    async def _create(
+    def _new(
         self,
         workflow: Workflow,
         input_: Json,
         caller: str,
         key: str | None,
-        fingerprint: str,
+        fingerprint: str | None,
         rerun: tuple[str | None, str, str] = (None, "", ""),
-    ) -> Created:
+    ) -> NewExecution:
         now = self._clock.now_ms()
         shards = self._store.shards
         shard = any_shard(shards) if key is None else shard_of(caller, key, shards)
@@ -123,16 +140,15 @@ class Executions(LifeCycle):
             idempotency = Idempotency(
                 caller=caller,
                 key=key,
-                fingerprint=fingerprint,
+                fingerprint=fingerprint or _fingerprint(workflow, input_),
                 expires_at_ms=now + self._settings.idempotency_seconds * 1000,
             )
-        new = newborn(execution_id, workflow, first, actor=caller or "api", idempotency=idempotency)
         self._definitions.remember(workflow)
-        return await self._store.create(new)
+        return newborn(execution_id, workflow, first, actor=caller or "api", idempotency=idempotency)
 
-    async def view(self, execution_id: str) -> ExecutionView:
-        """The execution, whole. Raises ExecutionNotFound."""
-        return await view_execution(self._store, self._definitions, execution_id)
+    async def view(self, execution_id: str, state: State | None = None) -> ExecutionView:
+        """The execution, whole; `state` is the newest one that is at hand. Raises ExecutionNotFound."""
+        return await view_execution(self._store, self._definitions, execution_id, state)
 
     async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
         """A page of a listing, newest first."""
@@ -154,16 +170,17 @@ class Executions(LifeCycle):
         """The status when it is terminal, PARKED or PAUSED, and no message waits that may change that, or
         after `seconds`. Raises ExecutionNotFound.
         """
-        ends = self._clock.monotonic() + seconds
-        with _Rings(self._store, execution_id) as rings:
-            while True:
-                # In this order: a message that is taken up between the two has changed the status by then.
-                mail = await self._store.inbox(execution_id)
-                status = (await self._store.get(execution_id)).summary.status
-                left = ends - self._clock.monotonic()
-                if left <= 0 or (status in RESTING and not mail):
-                    return status
-                await rings.next(min(left, POLL_SECONDS))
+        rest = await self.rest(execution_id, seconds)
+        return rest if isinstance(rest, str) else rest.status
+
+    async def rest(self, execution_id: str, seconds: float) -> State | str:
+        """As `wait`, and the whole state where this process has it at hand."""
+        with self._rests.watch(execution_id) as rest:
+            return await self._rests.wait(rest, execution_id, seconds, fresh=False)
+
+    def end_waits(self) -> None:
+        """Have all that wait for an execution's rest go on now."""
+        self._rests.end()
 
     async def events(self, execution_id: str, after: int = 0) -> AsyncGenerator[HistoryEvent | None, None]:
         """The history from event `after + 1` on, then what comes, until the execution ends.

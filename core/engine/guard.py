@@ -1,8 +1,8 @@
 """Gives up calls whose adapter ignores their time limit.
 
-One timer watches over all calls under way: it is set for the one that is due first, and most have ended by
-then. As patience.py has it, a limit that is noticed late is extended once: the process stood still, and the
-answer may lie unread in its socket.
+One timer watches over all calls under way: it is set for the one that is due first, which has ended by then,
+mostly, and then for the next. As patience.py has it, a limit that is noticed late is extended once: the
+process stood still, and the answer may lie unread in its socket.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ class Guarded:
 
 
 class Guard:
-    """Cancels the task of a call that takes too long. A limit that is noticed late is extended by `grace`
-    seconds. All calls are made on one event loop.
+    """Cancels the task of a call `grace` seconds beyond its limit; one that is noticed late gets so long once
+    more. All calls are made on one event loop.
     """
 
     def __init__(self, grace: float) -> None:
@@ -36,9 +36,9 @@ class Guard:
         self._at = 0.0
 
     def enter(self, seconds: float) -> Guarded:
-        """The running task makes a call that may take so long; `leave` when it is over."""
+        """The running task makes a call that limits itself to so long; `leave` when it is over."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
+        due = loop.time() + seconds + self._grace
         call = Guarded(asyncio.current_task(), due)
         self._calls[call] = None
         if self._timer is None or due < self._at:
@@ -52,9 +52,6 @@ class Guard:
     def leave(self, call: Guarded) -> None:
         """The call is over, however it ended."""
         self._calls.pop(call, None)
-        if not self._calls and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _set(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
         if self._timer is not None:

@@ -6,13 +6,19 @@ from core.engine.definitions import Definitions
 from core.graph.model import Workflow
 from core.machine import snapshot
 from core.machine.evolve import fold
-from core.machine.journal import decode
+from core.machine.journal import Envelope, decode
 from core.machine.state import State, blank
 from core.ports.store import Loaded, Snapshot, Store
 
 
-async def rebuild(store: Store, execution_id: str, loaded: Loaded, definitions: Definitions) -> State:
-    """Fold what was loaded.
+async def rebuild(
+    store: Store,
+    execution_id: str,
+    loaded: Loaded,
+    definitions: Definitions,
+    envelopes: list[Envelope] | None = None,
+) -> State:
+    """Fold what was loaded; `envelopes` are its batches, where the caller has decoded them.
 
     Raises JournalUnreadable where it was written by a newer program or is damaged, WorkflowNotFound where
     the definition is missing.
@@ -26,9 +32,8 @@ async def rebuild(store: Store, execution_id: str, loaded: Loaded, definitions: 
             state = shortcut
         else:
             # What was loaded begins after the snapshot, so the whole journal is needed.
-            batches = await store.history(execution_id, 0, max(1, loaded.version))
-    for batch in batches:
-        envelope = decode(batch)
+            batches, envelopes = await store.history(execution_id, 0, max(1, loaded.version)), None
+    for envelope in map(decode, batches) if envelopes is None else envelopes:
         if envelope.seq > state.version:
             state = fold(state, envelope.events)
     return state

@@ -5,7 +5,7 @@ are those of the newest `TOLD`; the history call has the rest.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from core.engine.hiding import without_query, without_tokens
 from core.engine.recovery import rebuild
 from core.engine.telling import StepView, steps_of
 from core.graph.model import Json
+from core.machine.events import WorkflowCreated
 from core.machine.journal import Envelope, decode, numbered
 from core.machine.state import State
 from core.machine.transitions import COMPLETED, FAILED, PARKED, TIMED_OUT
@@ -123,22 +124,30 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     history_truncated: bool
 
 
-async def view_execution(store: Store, definitions: Definitions, execution_id: str) -> ExecutionView:
-    """The execution as it is now. Raises ExecutionNotFound, JournalUnreadable."""
-    record = await store.get(execution_id)
+async def view_execution(
+    store: Store, definitions: Definitions, execution_id: str, state: State | None = None
+) -> ExecutionView:
+    """The execution as it is now; `state` is the newest one that is at hand. Raises ExecutionNotFound,
+    JournalUnreadable.
+    """
     loaded = await store.load(execution_id)
-    state = await rebuild(store, execution_id, loaded, definitions)
-    batches = loaded.batches
+    envelopes = [decode(batch) for batch in loaded.batches]
+    if state is None or state.version != loaded.version:
+        state = await rebuild(store, execution_id, loaded, definitions, envelopes)
     before = max(0, loaded.version - TOLD)
     if loaded.snapshot is not None:
-        batches = await store.history(execution_id, before, loaded.version)
-    envelopes = [decode(batch) for batch in batches]
+        envelopes = [decode(batch) for batch in await store.history(execution_id, before, loaded.version)]
+    begun = _begun(envelopes)
+    if begun is None:
+        # Its beginning is not among what is told of it.
+        record = await store.get(execution_id)
+        begun = _Begun(record.workflow_id, record.created_at_ms)
     shown = [one for one in envelopes if one.seq + len(one.events) > loaded.version - SHOWN]
     history = [event for envelope in shown for event in tell(envelope)][-SHOWN:]
     return ExecutionView(
         execution_id=execution_id,
-        workflow_id=record.workflow_id,
-        digest=record.digest,
+        workflow_id=begun.workflow_id,
+        digest=loaded.digest,
         status=state.status,
         current_step_id=state.current_step,
         failed_over=state.failed_over,
@@ -152,13 +161,28 @@ async def view_execution(store: Store, definitions: Definitions, execution_id: s
         context=_plain(state.context),
         output=_plain(state.context) if state.status == COMPLETED else None,
         error=_error(state),
-        started_at=instant(record.created_at_ms),
-        updated_at=instant(envelopes[-1].at if envelopes else record.updated_at_ms),
+        started_at=instant(begun.at),
+        updated_at=instant(envelopes[-1].at if envelopes else begun.at),
         steps=steps_of(envelopes, state),
         steps_truncated=before > 0,
         history=history,
         history_truncated=state.version > len(history),
     )
+
+
+class _Begun(NamedTuple):
+    """What the record of an execution has from its first event."""
+
+    workflow_id: str
+    at: int
+
+
+def _begun(envelopes: list[Envelope]) -> _Begun | None:
+    first = envelopes[0] if envelopes else None
+    if first is None or first.seq != 1 or not first.events:
+        return None
+    created = first.events[0]
+    return _Begun(created.workflow_id, first.at) if isinstance(created, WorkflowCreated) else None
 
 
 def _plain(data: Json) -> Json:

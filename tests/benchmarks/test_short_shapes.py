@@ -1,5 +1,7 @@
 """Shapes and deaths in short: that what is counted adds up. No figure is judged."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.__main__ import run
@@ -50,7 +52,8 @@ async def test_nothing_is_lost_by_a_death_and_only_what_was_under_way_is_repeate
 
 async def test_a_part_alone_makes_a_table_and_a_document() -> None:
     said: list[str] = []
-    results = await run(["maps", "many"], TINY, said.append)
+    results, problems = await run(["maps", "many"], TINY, said.append)
+    assert problems == ()
     assert [line.split(":")[0] for line in said] == ["[1/2] maps", "[2/2] many"]
     verdict = judged(results)
     text = markdown(results, verdict)
@@ -58,6 +61,15 @@ async def test_a_part_alone_makes_a_table_and_a_document() -> None:
     assert "### By provider" not in text
     assert "not measured" in text
     assert b'"maps"' in document(results, verdict)
+
+
+async def test_a_part_that_cannot_be_measured_is_told_of_and_the_others_are_measured() -> None:
+    said: list[str] = []
+    # A store has 4,096 shards at most: this server does not start.
+    results, problems = await run(["shards", "maps"], replace(TINY, shards=(5_000,)), said.append)
+    assert len(problems) == 1
+    assert problems[0].startswith("shards: server did not start: ")
+    assert [row.size for row in results.maps] == list(TINY.items)
 
 
 def test_many_at_once_are_counted() -> None:

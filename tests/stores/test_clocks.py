@@ -148,3 +148,38 @@ async def test_a_drift_is_made_good() -> None:
         clock.follow(host(), clock.monotonic())
         await clock.sleep(0.01)
     assert 0 <= host() - clock.now_ms() <= 2
+
+
+async def test_a_timer_of_the_system_clock_rings_once_after_its_time_and_not_when_taken_back() -> None:
+    clock = SystemClock()
+    rung: list[float] = []
+    done = asyncio.Event()
+    began = clock.monotonic()
+    clock.call_later(0.02, lambda: rung.append(clock.monotonic() - began))
+    clock.call_later(0.01, lambda: rung.append(0.0))()
+    clock.call_later(0.04, done.set)
+    for far in (1e300, 200_000.0):
+        clock.call_later(far, done.clear)()
+    await asyncio.wait_for(done.wait(), 10)
+    (after,) = rung
+    assert after >= 0.019
+
+
+async def test_a_timer_of_the_manual_clock_rings_when_the_clock_was_moved() -> None:
+    clock = ManualClock()
+    rung: list[str] = []
+    clock.call_later(2, lambda: rung.append("two"))
+    clock.call_later(1, lambda: rung.append("one"))
+    taken_back = clock.call_later(1, lambda: rung.append("never"))
+    clock.call_later(0, lambda: rung.append("now"))
+    assert not rung
+    await turns()
+    assert rung == ["now"]
+    clock.advance(1)
+    taken_back()
+    await turns()
+    assert rung == ["now", "one"]
+    clock.advance(1)
+    await turns()
+    assert rung == ["now", "one", "two"]
+    taken_back()

@@ -1,8 +1,7 @@
-"""One connection: a request goes out, its reply is read, and what is known of both is told exactly.
+"""One connection: a request goes out, its reply comes in, and what is known of both is told exactly.
 
-llhttp reads the replies, strictly. Its limits are set here: of a head, of a body, and of what may lie around
-the pieces of a body. Whatever is odd about a reply ends the connection, so that no byte of one call's answer
-is ever read as the beginning of another's.
+Whatever is odd about a reply ends the connection, so that no byte of one call's answer is ever read as the
+beginning of another's.
 """
 
 import asyncio
@@ -10,20 +9,12 @@ import select
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
 from adapters.providers.wire import outcomes
-from adapters.providers.wire.reply import FIRST_SUCCESS, Broken, Headers, Reply
+from adapters.providers.wire.reading import Progress, ReplyReader
+from adapters.providers.wire.reply import Broken, Reply
 from core.engine.patience import GRACE_SECONDS, LATE_SECONDS
 from core.failover.outcome import Outcome
 
-MAX_HEAD = 64 * 1024
-"""Bytes of a reply's head, those of interim replies (1xx) before it included."""
-
-_MOST_AROUND_A_BYTE = 8
-"""Bytes that chunked coding may spend on one byte of a body; a chunk of one byte takes six."""
-
-_CONTINUE, _SWITCHING = 100, 101
 _TIMER_SECONDS = 0.001
 """The loops' timers are this exact."""
 
@@ -48,22 +39,12 @@ class Connection(asyncio.Protocol):
         "_alarm",
         "_alarm_at",
         "_answer",
-        "_bad",
-        "_body",
         "_deadline",
-        "_done",
         "_extended",
-        "_fields",
-        "_in_head",
-        "_keep",
-        "_length",
         "_loop",
-        "_max_body",
         "_owner",
-        "_parser",
+        "_reader",
         "_ready",
-        "_received",
-        "_status",
         "_transport",
         "closed",
         "key",
@@ -73,27 +54,16 @@ class Connection(asyncio.Protocol):
         """`fd` is its socket's; `max_body` bounds a reply's body in bytes."""
         self.key = key
         self.closed = False
+        """True once it is not used any more."""
         self._owner = owner
-        self._max_body = max_body
         self._loop = asyncio.get_running_loop()
         self._ready = _watch(fd)
+        self._reader = ReplyReader(max_body)
         self._transport: asyncio.Transport | None = None
-        self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._answer: asyncio.Future[Reply | Outcome] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0.0
-        self._deadline = 0.0
+        self._alarm_at = self._deadline = 0.0
         self._extended = False
-        self._begin()
-
-    def _begin(self) -> None:
-        self._in_head = True
-        self._done = self._bad = self._keep = False
-        self._received = 0
-        self._status = 0
-        self._length: int | None = None
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._body: bytes | bytearray = b""
 
     # ---- for the pool and the client
 
@@ -103,10 +73,10 @@ class Connection(asyncio.Protocol):
         return not self.closed and not self._ready()
 
     def send(self, request: bytes, deadline: float) -> "asyncio.Future[Reply | Outcome]":
-        """Send `request`, which counts as written from here on, and await its reply until `deadline` (in the
-        loop's time). The connection must not be closed.
+        """Send `request`, which counts as written from here on; its reply is awaited until `deadline` (in the
+        loop's time). The connection must not be `closed`.
         """
-        self._begin()
+        self._reader.begin()
         self._answer = answer = self._loop.create_future()
         self._deadline = deadline
         self._extended = False
@@ -117,7 +87,7 @@ class Connection(asyncio.Protocol):
         return answer
 
     def give_up(self, answer: "asyncio.Future[Reply | Outcome]") -> None:
-        """Nobody waits for `answer` any more: close the connection that it would come on."""
+        """Nobody waits for `answer` any more: close the connection, unless it carries another call by now."""
         if self._answer is answer:
             self._answer = None
             self.abort()
@@ -136,9 +106,7 @@ class Connection(asyncio.Protocol):
         """Break it off. A call under way ends as `broken` where its status was read, else as `lost`."""
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
-            answer.set_result(
-                lost() if self._in_head else Reply(self._status, Headers(self._fields), b"", broken)
-            )
+            answer.set_result(lost() if self._reader.in_head else self._reader.reply(broken))
         self._retire()
         if self._transport is not None:
             self._transport.abort()
@@ -148,7 +116,7 @@ class Connection(asyncio.Protocol):
             self.closed = True
             self._owner.drop(self)
 
-    # ---- the transport's calls
+    # ---- what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -156,20 +124,16 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what nobody asked for ends the connection."""
-        if self._answer is None or self._parser is None:
+        if self._answer is None:
             self.abort()
             return
-        self._received += len(data)
-        try:
-            self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
-            self._bad = True
-        if self._done:
-            self._finish()
-        elif self._bad:
+        progress = self._reader.feed(data)
+        if progress is Progress.WHOLE:
+            self._finish(self._answer)
+        elif progress is Progress.MALFORMED:
             self.abort(Broken.TRUNCATED, outcomes.malformed)
-        else:
-            self._bound()
+        elif progress is Progress.TOO_LARGE:
+            self.abort(Broken.TOO_LARGE)
 
     def eof_received(self) -> None:
         """The peer says no more: the end of a body without a length, and of everything else too early."""
@@ -181,93 +145,30 @@ class Connection(asyncio.Protocol):
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._parser = None  # it holds this connection's methods
+        self._reader.close()
         self._transport = None
         self._owner.lost(self)
 
-    # ---- the parser's calls
-
-    def on_message_begin(self) -> None:
-        """A reply begins; after the end of one it is unasked."""
-        if self._done:
-            self._bad = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; after the head it is a trailer, and means nothing."""
-        if self._in_head:
-            self._fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """A head is read."""
-        if not self._in_head or self._parser is None:
-            return
-        status = self._parser.get_status_code()
-        if status >= FIRST_SUCCESS:
-            self._in_head = False
-            self._status = status
-            # More than is counted elsewhere: a head that came in one piece with the rest.
-            if self._received > MAX_HEAD and sum(len(n) + len(v) for n, v in self._fields) > MAX_HEAD:
-                self._in_head = self._bad = True
-        elif status == _SWITCHING or status < _CONTINUE:
-            self._bad = True
-        else:
-            self._fields = []
-
-    def on_body(self, data: bytes) -> None:
-        """A piece of the body."""
-        if self._done:
-            return
-        if not self._body:
-            self._body = data
-        elif isinstance(self._body, bytearray):
-            self._body += data
-        else:
-            self._body = bytearray(self._body + data)
-
-    def on_message_complete(self) -> None:
-        """The end of a reply, unless that was an interim one."""
-        if not self._in_head and not self._done and self._parser is not None:
-            self._done = True
-            self._keep = self._parser.should_keep_alive()
-
     # ---- how a call ends
 
-    def _finish(self) -> None:
+    def _finish(self, answer: "asyncio.Future[Reply | Outcome]") -> None:
         """The reply is whole."""
-        answer, transport = self._answer, self._transport
-        if len(self._body) > self._max_body or answer is None or transport is None:
-            self.abort(Broken.TOO_LARGE)
-            return
         self._answer = None
-        # Not where nobody waits any more (its task is about to give the connection up), nor after an answer
-        # that came before its whole question was sent: the rest would precede the next one.
-        keep = not (
-            not self._keep or self._bad or self.closed or answer.done() or transport.get_write_buffer_size()
-        )
-        if not answer.done():
-            answer.set_result(Reply(self._status, Headers(self._fields), bytes(self._body)))
-        if keep:
+        # An answer can come before its question was sent whole: the rest would precede the next question.
+        unsent = self._transport is not None and self._transport.get_write_buffer_size()
+        if answer.done():  # cancelled: whoever waited is about to give the connection up
+            self.abort()
+            return
+        answer.set_result(self._reader.reply())
+        if self._reader.reusable and not self.closed and not unsent:
             self._owner.keep(self)
         else:
             self.close()
 
-    def _bound(self) -> None:
-        """Hold the limits of a reply that is not whole yet."""
-        if self._in_head:
-            if self._received > MAX_HEAD:
-                self.abort(Broken.TRUNCATED, outcomes.malformed)
-            return
-        if self._length is None:
-            self._length = _length(self._fields)
-        if max(self._length, len(self._body)) > self._max_body:
-            self.abort(Broken.TOO_LARGE, outcomes.malformed)
-        elif self._received > MAX_HEAD + _MOST_AROUND_A_BYTE * len(self._body):
-            self.abort(Broken.TRUNCATED, outcomes.malformed)
-
     def _end(self, why: str, *, clean: bool) -> None:
         """No more will come."""
-        if self._answer is not None and not self._in_head and clean and _until_close(self._fields):
-            self._finish()
+        if self._answer is not None and clean and self._reader.ends_with_connection:
+            self._finish(self._answer)
         else:
             self.abort(Broken.TRUNCATED, lambda: outcomes.lost(why))
 
@@ -294,28 +195,6 @@ class Connection(asyncio.Protocol):
             self._set_alarm(self._deadline)
         else:
             self.abort(Broken.LATE, outcomes.read_timeout)
-
-
-def _length(fields: list[tuple[bytes, bytes]]) -> int:
-    """The Content-Length, which llhttp has read as a number; 0 where there is none."""
-    for name, value in fields:
-        if name.lower() == b"content-length":
-            return int(value)
-    return 0
-
-
-def _until_close(fields: list[tuple[bytes, bytes]]) -> bool:
-    """Whether a body goes on until the connection is closed (RFC 9112, section 6.3)."""
-    coding = b""
-    for name, value in fields:
-        match name.lower():
-            case b"content-length":
-                return False
-            case b"transfer-encoding":
-                coding = value
-            case _:
-                pass
-    return coding.rpartition(b",")[2].strip().lower() != b"chunked"
 
 
 def _watch(fd: int) -> Callable[[], bool]:

@@ -64,12 +64,13 @@ class Dialler:
         left = await self._addresses(origin)
         while True:
             sock = await self._tcp(origin, left)
-            peer = parse_address(str(sock.getpeername()[0]))
+            peer = None
             try:
+                peer = parse_address(str(sock.getpeername()[0]))
                 return await self._session(origin, sock, protocol)
             except (OSError, ssl.SSLError, ssl.CertificateError) as problem:
                 sock.close()
-                left = [address for address in left if address != peer]
+                left = [address for address in left if address != peer and peer is not None]
                 if not left:
                     raise Unreached(_failed(origin, problem)) from problem
             except BaseException:

@@ -53,8 +53,13 @@ class Lists:
 
     async def records(self, ids: Sequence[str]) -> list[Record]:
         """Those of the executions that exist."""
-        values = await asyncio.gather(*(self._record(execution_id) for execution_id in ids))
+        values = await asyncio.gather(*map(self.record, ids))
         return [record for record in values if record is not None]
+
+    async def record(self, execution_id: str) -> Record | None:
+        """The execution's, where it exists."""
+        key = self._keys.record(execution_id)
+        return answers.record(execution_id, await self._redis.call(key, "HMGET", key, *answers.RECORD_FIELDS))
 
     async def counts(self) -> dict[str, int]:
         """As the port says."""
@@ -102,10 +107,6 @@ class Lists:
     async def _size(self, index: str) -> int:
         keys = [f"{base}{index}" for base in self._keys.bases]
         return sum(await asyncio.gather(*(self._redis.call(key, "ZCARD", key) for key in keys)))
-
-    async def _record(self, execution_id: str) -> Record | None:
-        key = self._keys.record(execution_id)
-        return answers.record(execution_id, await self._redis.call(key, "HMGET", key, *answers.RECORD_FIELDS))
 
     async def _newest(self, feeds: list[_Feed], plan: "_Plan", count: int) -> list[str]:
         """The `count` highest ids of all feeds, highest first."""

@@ -24,7 +24,7 @@ from adapters.stores.redis.sharing import Sharing
 from adapters.stores.redis.tickets import Tickets
 from adapters.stores.redis.workflows import Workflows
 from adapters.stores.redis.writes import Delivered, Writes
-from core.errors import StoreError, StoreFull, StoreMismatch
+from core.errors import StoreError, StoreFull, StoreMismatch, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.store import (
@@ -146,6 +146,7 @@ class RedisStore(Store):
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
             await self.doorbell.stop()
+            await parts.tickets.close()
             if parts.sharing is not None:
                 with suppress(StoreError):  # it is forgotten in a while anyway
                     await parts.sharing.leave()
@@ -153,10 +154,23 @@ class RedisStore(Store):
 
     async def create(self, new: NewExecution) -> Created:
         """As the port says. The definition is sent once to each shard, and where that has lost it since."""
-        writes = self._open().writes
+        parts = self._open()
         if self._full is not None:
             raise StoreFull(self._full)
-        created = await writes.create(new)
+        births = parts.tickets.births
+        birth = births.begin(new.execution_id)
+        if birth is None:
+            created, _ = await parts.writes.create(new)
+        else:
+            try:
+                created, taken = await parts.writes.create(new, birth)
+            except (StoreUnavailable, asyncio.CancelledError):
+                births.unknown(new.execution_id)
+                raise
+            except BaseException:
+                births.let_go(new.execution_id)
+                raise
+            births.end(new, birth, taken=taken)
         if created.fresh:
             self.doorbell.ring(Topic.WORK, created.execution_id)
         return created
@@ -191,8 +205,10 @@ class RedisStore(Store):
         """As the port says."""
         parts = self._open()
         committed, fresh = await parts.writes.commit(commit, self._clock.now_ms())
-        if fresh and committed.released and commit.wake_at_ms is not None:
-            parts.tickets.note_timer(commit.execution_id, commit.wake_at_ms)
+        if committed.released:
+            parts.tickets.births.let_go(commit.execution_id)
+            if fresh and commit.wake_at_ms is not None:
+                parts.tickets.note_timer(commit.execution_id, commit.wake_at_ms)
         if fresh and commit.batch.count:
             self.doorbell.ring(Topic.JOURNAL, commit.execution_id)
         return committed
@@ -232,10 +248,10 @@ class RedisStore(Store):
         """As the port says."""
         parts = self._open()
         rules.check_text(execution_id)
-        found = await parts.lists.records((execution_id,))
-        if not found:
+        found = await parts.lists.record(execution_id)
+        if found is None:
             raise rules.unknown_execution(execution_id)
-        return found[0]
+        return found
 
     async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
         """As the port says."""

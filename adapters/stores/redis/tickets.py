@@ -7,19 +7,23 @@ a shorter lease starts with some idle time on its account.
 """
 
 import asyncio
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from adapters.stores.redis import answers
 from adapters.stores.redis.acts import Acts, Argument
+from adapters.stores.redis.births import KEPT_SECONDS, Births
 from adapters.stores.redis.client import Redis
 from adapters.stores.redis.gathering import Entries, Gathering
 from adapters.stores.redis.keys import Keys, meta_key
 from adapters.stores.redis.sharing import Sharing
-from core.errors import StoreUnavailable
+from core.errors import StoreError, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.store import Claim, Claims, Loaded, Renewed
+
+_log = logging.getLogger("sidestep.stores.redis")
 
 _SWEPT_AT_ONCE = 3_200
 """Timers and lapsed claims that one sweep turns into tickets, each, in all shards: some 15 ms of Redis."""
@@ -64,6 +68,9 @@ class Tickets:
         self._early_at = math.inf
         self._swept = clock.monotonic()
         self._at_once = max(_FEWEST_SWEPT, _SWEPT_AT_ONCE // keys.shards)
+        self.births = Births(clock.monotonic, self._give_back_soon)
+        self._reading: asyncio.Task[Entries] | None = None  # goes on where a birth has ended a wait
+        self._behind: set[asyncio.Task[Any]] = set()
 
     async def claim(self, limit: int, lease_seconds: float, wait_seconds: float) -> Claims:
         """As the port says. A failure between reading and claiming leaves entries pending: they lapse."""
@@ -76,15 +83,77 @@ class Tickets:
                 await self._sharing.keep_up(self._clock.monotonic())
             await self._sweep()
             if limit > 0:
+                read = self._reading is not None and self._reading.done()
+                if not read and (born := self.births.take(limit)):
+                    journals = {claim.execution_id: journal for claim, journal in born}
+                    return Claims(
+                        tuple([claim for claim, _ in born]), self._next_timer, journals, waited=True
+                    )
                 asked = self._clock.monotonic()
                 beat_at = math.inf if self._sharing is None else self._sharing.beat_at
                 left = min(deadline, self._sweep_at, self._early_at, beat_at) - asked
-                found = await self._gathering.read(limit, left)
+                found = await self._read(limit, left, lease_seconds, self._longest_ms - lease_ms)
                 claims, journals = await self._take(found, limit, lease_ms, asked + lease_seconds)
                 if claims:
                     return Claims(claims, self._next_timer, journals, waited=True)
             if self._clock.monotonic() >= deadline or limit <= 0:
                 return Claims((), self._next_timer, waited=True)
+
+    async def close(self) -> None:
+        """Give back what was read or born and not handed out: nobody asks for it any more."""
+        for claim in self.births.give_up():
+            self._give_back_soon(claim)
+        reading = self._reading
+        if reading is not None:
+            await asyncio.wait(
+                (reading,)
+            )  # it ends with the next sweep; cut off, it may leave entries behind
+            self._return_unasked(reading)
+        await asyncio.gather(*self._behind)
+
+    async def _read(self, limit: int, seconds: float, lease_seconds: float, idle_ms: int) -> Entries:
+        """Read entries, or return without any where something was born meanwhile: then the reading goes on
+        for the next who asks, since one that is broken off may have read already.
+        """
+        if seconds <= 0 or self.births.wanted:
+            return await self._gathering.read(limit, seconds)
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._gathering.read(limit, seconds))
+            self._reading.add_done_callback(self._read_ended)
+        reading = self._reading
+        await self.births.wait(limit, lease_seconds, idle_ms, reading, seconds)
+        if not reading.done():
+            return {}
+        self._reading = None
+        return reading.result()
+
+    def _read_ended(self, reading: asyncio.Task[Entries]) -> None:
+        if not self.births.wanted:
+            asyncio.get_running_loop().call_later(KEPT_SECONDS, self._return_unasked, reading)
+
+    def _return_unasked(self, reading: asyncio.Task[Entries]) -> None:
+        """Nobody has asked for what was read: others may."""
+        if self._reading is not reading:
+            return
+        self._reading = None
+        if not reading.cancelled() and reading.exception() is None and reading.result():
+            self._do_behind(self._take(reading.result(), 0, self._longest_ms, 0.0))
+
+    def _give_back_soon(self, claim: Claim) -> None:
+        self._do_behind(self.give_back(claim))
+
+    def _do_behind(self, act: Coroutine[Any, Any, object]) -> None:
+        """Best effort: what is not given back lapses."""
+
+        async def do() -> None:
+            try:
+                await act
+            except StoreError as error:
+                _log.debug("a ticket was not given back and lapses: %s", error)
+
+        task = asyncio.create_task(do())
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
 
     async def renew(self, claims: Sequence[Claim], lease_seconds: float) -> Renewed:
         """As the port says."""

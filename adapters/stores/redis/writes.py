@@ -6,6 +6,7 @@ from enum import Enum, auto
 from adapters.stores import rules
 from adapters.stores.redis import answers
 from adapters.stores.redis.acts import Acts, Argument
+from adapters.stores.redis.births import Birth
 from adapters.stores.redis.keys import Keys, place_of
 from core.errors import InvalidInput
 from core.machine.transitions import TERMINAL
@@ -39,8 +40,10 @@ class Writes:
         self._station = station
         self._had: set[tuple[str, str]] = set()  # shards, and digests whose definitions they have had
 
-    async def create(self, new: NewExecution) -> Created:
-        """As the port says, but for room."""
+    async def create(self, new: NewExecution, birth: Birth | None = None) -> tuple[Created, bool]:
+        """As the port says, but for room; and whether this process took it on, which it does only where
+        `birth` says how.
+        """
         key = new.idempotency
         rules.check_text(new.execution_id, new.workflow_id, new.digest, new.summary.status)
         rules.check_text(new.summary.current_step)
@@ -61,6 +64,8 @@ class Writes:
             kept,
             expires,
             self._acts.ring,
+            "" if birth is None else self._station,
+            0 if birth is None else birth.idle_ms,
         )
         base = self._keys.base(new.execution_id)
         place_and_digest = (base, new.digest)
@@ -79,8 +84,9 @@ class Writes:
             fingerprint, execution_id = json.loads(said[1])
             if key is not None and fingerprint != key.fingerprint:
                 raise rules.key_conflict(key)
-            return Created(execution_id, fresh=False)
-        return Created(new.execution_id, fresh=said[0] == b"made")
+            return Created(execution_id, fresh=False), False
+        fresh = said[0] == b"made"
+        return Created(new.execution_id, fresh=fresh), fresh and said[1] == 1
 
     async def commit(self, commit: Commit, now_ms: int) -> tuple[Committed, bool]:
         """As the port says, at the host time `now_ms`.

@@ -1,8 +1,9 @@
 -- Create an execution: record, journal, definition, ticket, idempotency record.
 -- KEYS[1] the shard. ARGV: id, workflow, digest, definition (empty: not sent), created, version, batch
 -- (empty: none), status, step, failed over (1 or empty), place of the idempotency record (empty: none),
--- its content, its expiry, ring for tickets (1 or empty).
--- Answers {'made'}, {'known', record}, {'exists'} or {'definition'} (send it along).
+-- its content, its expiry, ring for tickets (1 or empty), the station that takes it on (empty: none), idle time
+-- to begin with (ms).
+-- Answers {'made', taken on (1 or 0)}, {'known', record}, {'exists'} or {'definition'} (send it along).
 if redis.replicate_commands then redis.replicate_commands() end
 local p, id, digest = KEYS[1], ARGV[1], ARGV[3]
 if ARGV[11] ~= '' then
@@ -28,9 +29,23 @@ redis.call('HINCRBY', p .. 'dn', digest, 1)
 if ARGV[7] ~= '' then
   redis.call('RPUSH', p .. 'j:' .. id, ARGV[7])
 end
-local entry = redis.call('XADD', p .. 't', '*', 'i', id)
+-- It is taken on where no ticket waits before it: then its entry is the next that is read.
+local t, epoch, owner = p .. 't', '0', ''
+local pending = ARGV[15] ~= '' and redis.pcall('XPENDING', t, 'w')
+local first = pending and not pending.err and pending[1] == redis.call('XLEN', t)
+local entry = redis.call('XADD', t, '*', 'i', id)
+if first then
+  local read = redis.call('XREADGROUP', 'GROUP', 'w', 'w', 'COUNT', 1, 'STREAMS', t, '>')
+  if read[1][2][1][1] == entry then
+    -- Not 1, which is that of a first claim by the stream: who did not hear the answer gives this one back.
+    epoch, owner = '2', ARGV[15]
+    if ARGV[16] ~= '0' then
+      redis.call('XCLAIM', t, 'w', 'w', 0, entry, 'IDLE', ARGV[16], 'JUSTID')
+    end
+  end
+end
 -- What every commit looks at or changes stands first, as a small hash is searched from its beginning.
-redis.call('HSET', x, 'v', ARGV[6], 'e', '0', 'o', '', 'k', '', 'n', '0', 's', ARGV[8], 'f', ARGV[10],
+redis.call('HSET', x, 'v', ARGV[6], 'e', epoch, 'o', owner, 'k', '', 'n', '0', 's', ARGV[8], 'f', ARGV[10],
   'u', ARGV[5], 'p', ARGV[9], 't', entry, 'a', '', 'w', ARGV[2], 'd', digest, 'c', ARGV[5])
 redis.call('ZADD', p .. 'st:' .. ARGV[8], 0, id)
 redis.call('ZADD', p .. 'wf:' .. ARGV[2], 0, id)
@@ -40,7 +55,7 @@ end
 if ARGV[11] ~= '' then
   redis.call('SET', p .. 'k:' .. ARGV[11], ARGV[12], 'PXAT', ARGV[13])
 end
-if ARGV[14] ~= '' then
+if ARGV[14] ~= '' and owner == '' then
   redis.call('PUBLISH', p .. 'ring', id)
 end
-return {'made'}
+return {'made', owner ~= '' and 1 or 0}
