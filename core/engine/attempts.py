@@ -49,6 +49,7 @@ class Attempts:
         board: HealthBoard,
         settings: EngineSettings | None = None,
         site: Site = NOWHERE,
+        grace: float = ADAPTER_GRACE,
     ) -> None:
         settings = settings or EngineSettings()
         self._site = site
@@ -58,7 +59,7 @@ class Attempts:
         self._providers = providers
         self._clock = clock
         self._board = board
-        self._guard = Guard(ADAPTER_GRACE)
+        self._guard = Guard(grace)
 
     async def send(self, execution_id: str, send: Send) -> AttemptSucceeded | AttemptFailed | AttemptAccepted:
         """The event that the attempt's answer becomes. Never raises but for cancellation."""
@@ -171,7 +172,7 @@ class Attempts:
             callback_token=token,
             callback_url=None if token is None else self._site.url(token),
         )
-        guarded = self._guard.enter(started.timeout_ms / 1000 + ADAPTER_GRACE)
+        guarded = self._guard.enter(started.timeout_ms / 1000)
         try:
             outcome = await provider.invoke(call)
         except asyncio.CancelledError:
