@@ -1,6 +1,8 @@
-"""CPU cost of one call: the bare HTTP clients, our providers over them, and signatures.
+"""CPU cost of one call: our HTTP client and others, our providers over it, and signatures.
 
     python -m benchmarks.provider_calls [calls]
+
+Prints a table in Markdown. `client_cost` measures our client alone: what a bare loop of calls would cost.
 
 The server is another process, so that only the client's CPU is counted. All variants take turns, so that a
 busy machine is unfair to each alike; a line is the least and the median of its turns.
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx
@@ -23,6 +25,7 @@ import uvloop
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from yarl import URL
 
 from adapters.providers.aws.config import AwsConfig
 from adapters.providers.aws.provider import AwsProvider
@@ -33,6 +36,10 @@ from adapters.providers.gcp.config import GcpConfig
 from adapters.providers.gcp.provider import GcpProvider
 from adapters.providers.http.config import HttpConfig
 from adapters.providers.http.provider import HttpProvider
+from adapters.providers.wire.client import WireClient, WireConfig
+from adapters.providers.wire.endpoint import Endpoint
+from adapters.providers.wire.origins import AddressRules
+from adapters.providers.wire.reply import Reply
 from core.graph.model import Target
 from core.ports.provider import Call, Provider
 
@@ -100,8 +107,15 @@ def serving() -> Iterator[str]:
 Once = Callable[[], Awaitable[Any]]
 
 
-async def measure(variants: dict[str, Once], calls: int) -> None:
-    """Print the CPU time of one call of each variant, with 64 in flight."""
+class Cost(NamedTuple):
+    """CPU of one call in microseconds: the least and the median of all turns."""
+
+    least: float
+    median: float
+
+
+async def measure(variants: dict[str, Once], calls: int) -> dict[str, Cost]:
+    """The CPU time of one call of each variant, with 64 in flight."""
 
     async def worker(once: Once) -> None:
         for _ in range(each):
@@ -115,12 +129,40 @@ async def measure(variants: dict[str, Once], calls: int) -> None:
             await asyncio.gather(*(worker(once) for _ in range(IN_FLIGHT)))
             if turn:  # the first is to warm up
                 taken[name].append((time.process_time() - before) / (each * IN_FLIGHT) * 1e6)
-    for name, times in taken.items():
-        print(f"{name:44} {min(times):8.1f} us {statistics.median(times):8.1f} us")
+    return {name: Cost(min(times), statistics.median(times)) for name, times in taken.items()}
 
 
-def clients(base: str, session: aiohttp.ClientSession) -> dict[str, Once]:
-    """Aiohttp as it is."""
+def show(costs: dict[str, Cost]) -> None:
+    """Print lines of the table."""
+    for name, cost in costs.items():
+        print(f"| {name} | {cost.least:,.1f} us | {cost.median:,.1f} us |", flush=True)
+
+
+def posting(client: WireClient, base: str) -> Once:
+    """One POST with our client, its answer not looked at."""
+    body = json.dumps(PAYLOAD).encode()
+    endpoint = Endpoint.of(URL(f"{base}/f"), HEADERS)
+
+    async def once() -> None:
+        reply = await client.post(endpoint, {}, body, timeout_ms=30_000, fresh=False)
+        assert isinstance(reply, Reply), reply
+
+    return once
+
+
+async def client_cost(calls: int = 20_000) -> Cost:
+    """What one POST with our client costs in this process."""
+    with serving() as base:
+        client = WireClient(WireConfig(), AddressRules())
+        await client.open()
+        try:
+            return (await measure({"ours": posting(client, base)}, calls))["ours"]
+        finally:
+            await client.close()
+
+
+def clients(base: str, session: aiohttp.ClientSession, client: WireClient) -> dict[str, Once]:
+    """Aiohttp as it is, and ours."""
     body = json.dumps(PAYLOAD).encode()
     timeout = aiohttp.ClientTimeout(total=30)
 
@@ -132,10 +174,14 @@ def clients(base: str, session: aiohttp.ClientSession) -> dict[str, Once]:
         async with session.post(f"{base}/f", data=body, headers=HEADERS, timeout=timeout) as response:
             json.loads(await response.read())
 
-    return {"aiohttp, bare": bare, "aiohttp, our headers, a timeout and JSON": same_work}
+    return {
+        "aiohttp, bare": bare,
+        "aiohttp, our headers, a timeout and JSON": same_work,
+        "our client, the same headers and timeout": posting(client, base),
+    }
 
 
-async def plain_httpx(base: str, calls: int) -> None:
+async def plain_httpx(base: str, calls: int) -> dict[str, Cost]:
     """Httpx over its own transport."""
     body = json.dumps(PAYLOAD).encode()
     limits = httpx.Limits(max_connections=1024, max_keepalive_connections=1024)
@@ -144,7 +190,7 @@ async def plain_httpx(base: str, calls: int) -> None:
         async def once() -> None:
             (await client.post(f"{base}/f", content=body, headers=HEADERS)).json()
 
-        await measure({"httpx, our headers and JSON": once}, calls)
+        return await measure({"httpx, our headers and JSON": once}, calls)
 
 
 def providers(base: str) -> list[tuple[Provider, Target]]:
@@ -186,13 +232,15 @@ def invoking(provider: Provider, target: Target) -> Once:
     return once
 
 
-def signatures(count: int) -> None:
+def signatures(count: int) -> dict[str, Cost]:
     """Our signer and botocore's."""
     body = json.dumps(PAYLOAD).encode()
     context = "e30=" * 40
     signer = Signer(Keys("AKID", "key"))
-    started = time.process_time()
-    for _ in range(count):
+    credentials = Credentials("AKID", "key")
+    url = "https://h/2015-03-31/functions/f/invocations"
+
+    def ours() -> None:
         signer.headers(
             region="eu-west-1",
             host="h",
@@ -201,31 +249,44 @@ def signatures(count: int) -> None:
             body=body,
             now=time.time(),
         )
-    print(f"{'signature, ours':44} {(time.process_time() - started) / count * 1e6:8.1f} us")
-    credentials = Credentials("AKID", "key")
-    url = "https://h/2015-03-31/functions/f/invocations"
-    started = time.process_time()
-    for _ in range(count):
+
+    def botocores() -> None:
         request = AWSRequest("POST", url, headers={"X-Amz-Client-Context": context}, data=body)
         SigV4Auth(credentials, "lambda", "eu-west-1").add_auth(request)
-    print(f"{'signature, botocore':44} {(time.process_time() - started) / count * 1e6:8.1f} us")
+
+    costs: dict[str, Cost] = {}
+    for name, sign in (("signature, ours", ours), ("signature, botocore", botocores)):
+        times: list[float] = []
+        for _ in range(TURNS):
+            started = time.process_time()
+            for _ in range(count // TURNS):
+                sign()
+            times.append((time.process_time() - started) / (count // TURNS) * 1e6)
+        costs[name] = Cost(min(times), statistics.median(times))
+    return costs
 
 
 async def main(calls: int) -> None:
-    """Everything, one line each: the least and the median."""
-    print(f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, httpx {httpx.__version__}")
+    """Everything, one line each."""
+    print(
+        f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, httpx {httpx.__version__}, {calls} calls\n"
+    )
+    print("| variant | least | median |\n|---|---|---|")
     with serving() as base:
         async with contextlib.AsyncExitStack() as stack:
             connector = aiohttp.TCPConnector(limit=1024)
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-            variants = clients(base, session)
+            client = WireClient(WireConfig(), AddressRules())
+            await client.open()
+            stack.push_async_callback(client.close)
+            variants = clients(base, session, client)
             for provider, target in providers(base):
                 await provider.open()
                 stack.push_async_callback(provider.close)
                 variants[f"provider {provider.name}"] = invoking(provider, target)
-            await measure(variants, calls)
-        await plain_httpx(base, calls // 10)
-    signatures(calls)
+            show(await measure(variants, calls))
+        show(await plain_httpx(base, calls // 20))
+    show(signatures(calls))
 
 
 if __name__ == "__main__":
