@@ -268,9 +268,7 @@ def signatures(count: int) -> dict[str, Cost]:
 
 async def main(calls: int) -> None:
     """Everything, one line each."""
-    print(
-        f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, httpx {httpx.__version__}, {calls} calls\n"
-    )
+    print(f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, httpx {httpx.__version__}\n")
     print("| variant | least | median |\n|---|---|---|")
     with serving() as base:
         async with contextlib.AsyncExitStack() as stack:
