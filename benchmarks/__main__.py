@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.boards import boards, scraping
-from benchmarks.children import Failed, endpoint, machine
+from benchmarks.children import endpoint, machine
 from benchmarks.concurrent import measure as many_at_once
 from benchmarks.deaths import death
 from benchmarks.judged import judged
@@ -108,7 +108,7 @@ async def run(
             began = time.monotonic()
             try:
                 found |= await PARTS[name](port, sizes)
-            except (Failed, NotStarted, TimeoutError) as problem:
+            except (RuntimeError, NotStarted, TimeoutError, OSError) as problem:
                 problems.append(f"{name}: {str(problem) or 'what was waited for took too long'}")
                 say(f"  {problems[-1]}")
             say(f"[{number}/{len(parts)}] {name}: {time.monotonic() - began:.0f} s")
