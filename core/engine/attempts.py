@@ -61,14 +61,18 @@ class Attempts:
         self._board = board
         self._guard = Guard(grace)
 
-    async def send(self, execution_id: str, send: Send) -> AttemptSucceeded | AttemptFailed | AttemptAccepted:
-        """The event that the attempt's answer becomes. Never raises but for cancellation."""
+    async def send(
+        self, execution_id: str, trace: str, send: Send
+    ) -> AttemptSucceeded | AttemptFailed | AttemptAccepted:
+        """The event that the attempt's answer becomes. Never raises but for cancellation. `trace` is the id
+        of the execution's trace.
+        """
         started = send.started
         before = self._clock.monotonic()
         flight = self._board.sent(started)
         outcome, size = _ABANDONED, 0
         try:
-            outcome = await self._outcome(execution_id, send)
+            outcome = await self._outcome(execution_id, trace, send)
             if outcome.ok and ((send.awaits == "callback" and self._accepts) or outcome.accepted):
                 # What it says beside that it took the call on is no result.
                 outcome = replace(outcome, accepted=True, output=None, size=0)
@@ -142,7 +146,7 @@ class Attempts:
             duration_ms=duration_ms,
         )
 
-    async def _outcome(self, execution_id: str, send: Send) -> Outcome:
+    async def _outcome(self, execution_id: str, trace: str, send: Send) -> Outcome:
         started = send.started
         provider = self._providers.get(started.target.provider)
         try:
@@ -166,7 +170,7 @@ class Attempts:
             attempt=started.attempt,
             timeout_ms=started.timeout_ms,
             not_after_ms=started.not_after,
-            traceparent=traceparent(execution_id, started.key, started.attempt),
+            traceparent=traceparent(trace, started.key, started.attempt),
             fresh_connection=send.effects == "atMostOnce",
             awaits=send.awaits,
             callback_token=token,

@@ -28,6 +28,7 @@ from core.machine import snapshot
 from core.machine.decide import Abort, Command, Poll, Tell, decide
 from core.machine.evolve import evolve
 from core.machine.journal import Envelope, encode
+from core.machine.paths import trace_of
 from core.machine.run import Asked
 from core.machine.state import State
 from core.machine.tasks import Send
@@ -71,6 +72,7 @@ class Driver:
         "_sent",
         "_snapshot_at",
         "_telling",
+        "_trace",
         "_wake_at",
         "_wanted",
         "claim",
@@ -92,6 +94,7 @@ class Driver:
         self._telling: dict[str, asyncio.Task[None]] = {}
         self._at_once: asyncio.Semaphore | None = None
         self._wanted: Mapping[Asked, Request] = {}
+        self._trace = ""
         self._commits = 0
         self._snapshot_at = 0
         self._alarm: Callable[[], None] | None = None
@@ -129,7 +132,8 @@ class Driver:
         while True:
             if self._lapses():
                 await self._renew()
-            messages = portion(messages, means.rules.data_budget)
+            if messages:
+                messages = portion(messages, means.rules.data_budget)
             state, events, commands, wake_at, queued = await self._step(state, facts, messages)
             # Also what has ended is kept until everybody who has to know of it was told.
             idle = state.in_flight == 0 and not state.outbox and not self._asking(commands)
@@ -147,7 +151,8 @@ class Driver:
             if events or messages or idle:
                 committed = await self._commit(state, events, messages, idle, wake_at)
             for event in events:
-                self._tell_board(event, state)
+                if isinstance(event, ev.FailedOver | ev.StepParked):
+                    self._tell_board(event, state)
             if state.status in RESTING and committed is not None and not committed.inbox:
                 means.endings.rest(execution_id, state)
             if committed is not None and committed.released:
@@ -275,17 +280,15 @@ class Driver:
         if delivered:
             yield ev.MessagesSent(names=delivered)
 
-    def _tell_board(self, event: ev.AnyEvent, state: State) -> None:
+    def _tell_board(self, event: ev.FailedOver | ev.StepParked, state: State) -> None:
         """What the journal now says of targets, for the counts that people see."""
-        match event:
-            case ev.FailedOver():
-                self._means.board.sidestepped(event.from_target, event.to_target)
-            case ev.StepParked():
-                step, visit = state.workflow.steps[event.step_id], state.visits.get(event.visit)
-                if isinstance(step, TaskStep) and visit is not None:
-                    self._means.board.parked(step.targets[visit.target])
-            case _:
-                pass
+        board = self._means.board
+        if isinstance(event, ev.FailedOver):
+            board.sidestepped(event.from_target, event.to_target)
+            return
+        step, visit = state.workflow.steps[event.step_id], state.visits.get(event.visit)
+        if isinstance(step, TaskStep) and visit is not None:
+            board.parked(step.targets[visit.target])
 
     async def _commit(
         self,
@@ -365,7 +368,10 @@ class Driver:
                 assert_never(command)
 
     async def _call(self, key: tuple[str, int], send: Send) -> None:
-        fact = await self._means.attempts.send(self.claim.execution_id, send)
+        execution_id = self.claim.execution_id
+        if not self._trace:
+            self._trace = trace_of(execution_id)
+        fact = await self._means.attempts.send(execution_id, self._trace, send)
         self._calls.pop(key, None)
         self._sent.pop(key, None)
         self._mailbox.put(Answer(fact, self._means.clock.now_ms()))

@@ -81,7 +81,7 @@ def fits(state: State, fact: ev.AnyEvent) -> bool:
     match fact:
         case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptInterrupted():
             visit = state.visits.get(fact.visit)
-            return visit is not None and any(one.number == fact.attempt for one in visit.open)
+            return visit is not None and fact.attempt in [one.number for one in visit.open]
         case ev.AttemptAccepted() | ev.AttemptPolled():
             visit = state.visits.get(fact.visit)
             accepted = isinstance(fact, ev.AttemptPolled)

@@ -43,8 +43,12 @@ def idempotency_key(execution_id: str, visit: str, round_: int) -> str:
     return f"{execution_id}/sha256-{hashlib.sha256(visit.encode()).hexdigest()}/{round_}"
 
 
-def traceparent(execution_id: str, key: str, attempt: int) -> str:
-    """A W3C trace context: one trace an execution, one span an attempt."""
-    trace = hashlib.sha256(execution_id.encode()).hexdigest()[:32]
-    span = hashlib.sha256(f"{key}#{attempt}".encode()).hexdigest()[:16]
+def trace_of(execution_id: str) -> str:
+    """The id of the W3C trace of an execution."""
+    return hashlib.sha256(execution_id.encode()).hexdigest()[:32]
+
+
+def traceparent(trace: str, key: str, attempt: int) -> str:
+    """A W3C trace context: one `trace` an execution, one span an attempt."""
+    span = hashlib.blake2b(f"{key}#{attempt}".encode(), digest_size=8).hexdigest()
     return f"00-{trace}-{span}-01"

@@ -103,6 +103,6 @@ async def test_an_adapter_that_never_answers_is_an_ambiguous_attempt() -> None:
         not_after=world.clock.now_ms() + 1_000,
     )
     async with asyncio.timeout(10):
-        fact = await attempts.send("e1", Send(started=started, payload={}, effects="idempotent"))
+        fact = await attempts.send("e1", "", Send(started=started, payload={}, effects="idempotent"))
     assert isinstance(fact, AttemptFailed)
     assert (fact.outcome.executed, fact.outcome.error) == (Executed.MAYBE, "Sidestep.Timeout")

@@ -14,7 +14,7 @@ from core.failover.health import place_of
 from core.failover.outcome import Executed, Outcome, Scope
 from core.failover.settings import FailoverSettings
 from core.graph.model import Target
-from core.machine.paths import traceparent
+from core.machine.paths import trace_of, traceparent
 from core.ports.clock import Clock
 from core.ports.provider import Call, Provider
 
@@ -143,7 +143,7 @@ class Asking:
             attempt=1,
             timeout_ms=limit,
             not_after_ms=self._clock.now_ms() + limit,
-            traceparent=traceparent(key, key, 1),
+            traceparent=traceparent(trace_of(key), key, 1),
         )
 
 
