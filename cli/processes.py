@@ -23,6 +23,7 @@ from typing import Final
 
 from api.server import first_of
 from cli.failures import FAILED, Stop
+from cli.nursery import Forked, Nursery
 
 log = logging.getLogger("sidestep.processes")
 
@@ -45,8 +46,9 @@ KILLED_SECONDS: Final = 5.0
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What runs: `count` processes, each `sidestep ARGUMENTS`, where `arguments` is asked with the child's
-    number (from 1). `name` is what one is called; `descriptors` are the open files that it inherits; in
-    `patience` seconds it has ended once it was told to, or it is killed.
+    number (from 1); one that a nursery forks is told the arguments. `name` is what one is called;
+    `descriptors` are the open files that it inherits; in `patience` seconds it has ended once it was told to,
+    or it is killed.
     """
 
     name: str
@@ -62,9 +64,10 @@ class Plan:
 class Supervisor:
     """Keeps the processes of a plan running."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, nursery: Nursery | None = None) -> None:
         self._plan = plan
-        self._children: dict[int, Process] = {}
+        self._nursery = nursery
+        self._children: dict[int, Process | Forked] = {}
         self._up = {number: asyncio.Event() for number in range(1, plan.count + 1)}
         self._stopping = asyncio.Event()
         self._refused: str | None = None
@@ -138,18 +141,8 @@ class Supervisor:
 
     async def _once(self, number: int) -> tuple[str, bool]:
         """Run the child to its end; how it ended, in words, and whether that was a crash."""
-        plan = self._plan
         try:
-            child = await asyncio.create_subprocess_exec(
-                *plan.command,
-                *plan.arguments(number),
-                env=dict(plan.environment),
-                stdin=PIPE,
-                stdout=PIPE,
-                pass_fds=plan.descriptors,
-                # A Ctrl-C on a terminal reaches this process alone, which passes it on once.
-                start_new_session=True,
-            )
+            child = await self._start(number)
         except OSError as problem:
             return f"before it began ({problem.strerror or problem})", True
         self._children[number] = child
@@ -161,7 +154,22 @@ class Supervisor:
             self._over.set()
         return _told(child.pid, code), code != 0
 
-    async def _listen(self, number: int, child: Process) -> None:
+    async def _start(self, number: int) -> Process | Forked:
+        plan = self._plan
+        if self._nursery is not None and self._nursery.alive:
+            return await self._nursery.bear(plan.arguments(number), plan.environment, plan.descriptors)
+        return await asyncio.create_subprocess_exec(
+            *plan.command,
+            *plan.arguments(number),
+            env=dict(plan.environment),
+            stdin=PIPE,
+            stdout=PIPE,
+            pass_fds=plan.descriptors,
+            # A Ctrl-C on a terminal reaches this process alone, which passes it on once.
+            start_new_session=True,
+        )
+
+    async def _listen(self, number: int, child: Process | Forked) -> None:
         """Read what the child says until it says no more."""
         if child.stdout is None:
             raise AssertionError("a child is started with a pipe")
@@ -195,7 +203,7 @@ class Supervisor:
         return len(left)
 
 
-def _send(child: Process, number: int) -> None:
+def _send(child: Process | Forked, number: int) -> None:
     if child.returncode is None:
         with suppress(ProcessLookupError):
             child.send_signal(number)

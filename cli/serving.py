@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,8 @@ import typer
 import uvloop
 
 from api.allowance import default_limit
-from api.bootstrap import check_shared, open_store
+from api.app import create_app
+from api.bootstrap import build, check_shared, open_store
 from api.roles import Role
 from api.runtime import GIVING_BACK
 from api.server import CLOSING_SECONDS, configure_logging, listening, serve, url_of, work
@@ -25,6 +26,7 @@ from api.settings import CONFIG_VARIABLE, Settings, load
 from api.siblings import Siblings
 from api.variables import PREFIX, unknown
 from cli.failures import FAILED, Stop
+from cli.nursery import Born, Nursery, can_fork, open_nursery
 from cli.output import emit, emit_line, say, styled
 from cli.processes import REFUSED, Plan, Supervisor
 from cli.tether import tether, until_signalled
@@ -84,13 +86,51 @@ class Place:
 def run(wanted: Wanted) -> None:
     """Serve until SIGINT or SIGTERM. Raises Stop with a sentence where it cannot start or go on."""
     configure_logging()
+    nursery = _nursery(wanted) if wanted.processes > 1 and can_fork() else None
+    if isinstance(nursery, Born):
+        os.environ.clear()
+        os.environ.update(nursery.environment)
+        wanted, nursery = _child_of(wanted, nursery), None
     # A supervisor waits and starts processes: the plain loop can do all of that.
     factory = uvloop.new_event_loop if wanted.processes == 1 else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_run(wanted))
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(_run(wanted, nursery))
+    finally:
+        if nursery is not None:
+            nursery.close()
 
 
-async def _run(wanted: Wanted) -> None:
+def _nursery(wanted: Wanted) -> Nursery | Born | None:
+    """Where processes are forked that have everything loaded; None where there can be no such place."""
+    # What cannot be had is complained about later, by whoever needs it.
+    with contextlib.suppress(SidestepError):
+        settings = _settings(wanted, None)
+        # Whatever that loads is shared; what it makes is thrown away, nothing is opened.
+        create_app(settings, build(settings, wanted.role), role=wanted.role)
+    if can_fork():
+        with contextlib.suppress(OSError):
+            return open_nursery()
+    return None
+
+
+def _child_of(wanted: Wanted, born: Born) -> Wanted:
+    """What a process that was told its arguments by a supervisor is to run."""
+    place = Place.read(born.word[-1])
+    if born.descriptors:
+        place = replace(place, listener=born.descriptors[0])
+    return Wanted(
+        options={},
+        config=None,
+        localcloud_port=None,
+        as_json=False,
+        tethered=False,
+        role=wanted.role,
+        place=place,
+    )
+
+
+async def _run(wanted: Wanted, nursery: Nursery | None = None) -> None:
     with until_signalled() as asked:
         async with _localcloud(wanted.localcloud_port) as cloud:
             try:
@@ -100,7 +140,7 @@ async def _run(wanted: Wanted) -> None:
                 if wanted.tethered:
                     tether()
                 if wanted.processes > 1:
-                    await _supervise(wanted, cloud, asked)
+                    await _supervise(wanted, cloud, asked, nursery)
                 else:
                     await _run_alone(wanted, cloud, asked)
             except SidestepError as problem:
@@ -138,7 +178,9 @@ async def _run_in_place(wanted: Wanted, place: Place, asked: asyncio.Event) -> N
         await serve(settings, ready=ready, stop=asked, role=wanted.role, listener=listener, siblings=siblings)
 
 
-async def _supervise(wanted: Wanted, cloud: "LocalCloud | None", asked: asyncio.Event) -> None:
+async def _supervise(
+    wanted: Wanted, cloud: "LocalCloud | None", asked: asyncio.Event, nursery: Nursery | None
+) -> None:
     """Start and keep several processes. What keeps all of them from starting is found out here, first."""
     settings = _settings(wanted, cloud)
     check_shared(settings.store, f"--processes {wanted.processes}")
@@ -164,7 +206,8 @@ async def _supervise(wanted: Wanted, cloud: "LocalCloud | None", asked: asyncio.
                 environment=_environment(wanted, cloud) | _share(settings, wanted.processes),
                 patience=_patience(settings),
                 descriptors=() if descriptor is None else (descriptor,),
-            )
+            ),
+            nursery,
         )
         url = None if listener is None else url_of(listener)
         await supervisor.run(asked, lambda: _tell(wanted, url, cloud, supervisor.pids))
