@@ -9,7 +9,8 @@ So an older worker can go on with every execution that nobody asked something ne
 a release can be taken back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
@@ -21,26 +22,24 @@ from core.machine.events import AnyEvent
 
 SCHEMA_VERSION = 3
 
-_SINCE_2 = (
-    ev.PauseRequested,
-    ev.WorkflowResumed,
-    ev.WorkflowRedriven,
-    ev.StepResolved,
-    ev.RequestIgnored,
-)
-
-_SINCE_3 = (
-    ev.AttemptAccepted,
-    ev.AttemptPolled,
-    ev.HeartbeatReceived,
-    ev.CallbackReceived,
-    ev.SignalReceived,
-    ev.ItemStarted,
-    ev.ChildStarted,
-    ev.ChildEnded,
-    ev.MessagesSent,
-    ev.CompensationStarted,
-)
+_SINCE: Final[Mapping[type, int]] = {
+    ev.PauseRequested: 2,
+    ev.WorkflowResumed: 2,
+    ev.WorkflowRedriven: 2,
+    ev.StepResolved: 2,
+    ev.RequestIgnored: 2,
+    ev.AttemptAccepted: 3,
+    ev.AttemptPolled: 3,
+    ev.HeartbeatReceived: 3,
+    ev.CallbackReceived: 3,
+    ev.SignalReceived: 3,
+    ev.ItemStarted: 3,
+    ev.ChildStarted: 3,
+    ev.ChildEnded: 3,
+    ev.MessagesSent: 3,
+    ev.CompensationStarted: 3,
+}
+"""The version that brought an event; of the others, the first."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -70,25 +69,46 @@ _version = msgspec.json.Decoder(_Version)
 
 def encode(envelope: Envelope) -> bytes:
     """The envelope as UTF-8 JSON, with the version that its events need."""
-    version = max(map(_version_of, envelope.events), default=1)
+    version = max([_version_of(event) for event in envelope.events], default=1)
     return _encoder.encode(envelope if envelope.v == version else replace(envelope, v=version))
 
 
 def _version_of(event: AnyEvent) -> int:
-    match event:
-        case ev.StepStarted():
-            new = event.entry is not None or event.retry or event.undoes is not None
-        case ev.StepParked():
-            new = bool(event.error)
-        case ev.StepCompleted():
-            new = event.output is not UNSET or event.whole or bool(event.assigned) or event.signal is not None
-        case ev.StepFailed():
-            new = event.output is not UNSET or bool(event.assigned)
-        case ev.WorkflowCreated():
-            new = event.parent is not None or not isinstance(event.input, dict)
-        case _:
-            new = isinstance(event, _SINCE_3)
-    return 3 if new else 2 if isinstance(event, _SINCE_2) else 1
+    type_ = type(event)
+    is_new = _NEW.get(type_)
+    if is_new is None:
+        return _SINCE.get(type_, 1)
+    return 3 if is_new(event) else 1
+
+
+def _new_start(event: ev.StepStarted) -> bool:
+    return event.entry is not None or event.retry or event.undoes is not None
+
+
+def _new_completion(event: ev.StepCompleted) -> bool:
+    return event.output is not UNSET or event.whole or bool(event.assigned) or event.signal is not None
+
+
+def _new_failure(event: ev.StepFailed) -> bool:
+    return event.output is not UNSET or bool(event.assigned)
+
+
+def _new_parking(event: ev.StepParked) -> bool:
+    return bool(event.error)
+
+
+def _new_creation(event: ev.WorkflowCreated) -> bool:
+    return event.parent is not None or not isinstance(event.input, dict)
+
+
+_NEW: Final[Mapping[type, Callable[[Any], bool]]] = {
+    ev.StepStarted: _new_start,
+    ev.StepCompleted: _new_completion,
+    ev.StepFailed: _new_failure,
+    ev.StepParked: _new_parking,
+    ev.WorkflowCreated: _new_creation,
+}
+"""Whether an event of the first version says what only the third understands."""
 
 
 def decode(data: bytes) -> Envelope:
