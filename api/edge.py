@@ -377,6 +377,8 @@ def _host_name(host: str | None) -> str | None:
 
 
 def _is_json(content_type: str | None) -> bool:
+    if content_type == "application/json":
+        return True
     kind, *parameters = (content_type or "").lower().split(";")
     if kind.strip() != "application/json":
         return False

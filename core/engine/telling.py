@@ -91,7 +91,7 @@ def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
         for event in envelope.events:
             path = getattr(event, "visit", "")
             seen = visits.get(path)
-            if seen is None and isinstance(event, ev.StepStarted | ev.StepCancelled):
+            if seen is None and isinstance(event, (ev.StepStarted, ev.StepCancelled)):
                 seen = visits[path] = _view(steps[event.step_id], path, PENDING)
             if seen is not None:
                 _note(seen, event, at)
@@ -144,6 +144,8 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
             )
         case ev.AttemptSucceeded():
             _end(seen, event.attempt, at, COMPLETED, executed="YES", duration_ms=event.duration_ms)
+        case ev.StepCompleted():
+            seen.status, seen.ended_at = COMPLETED, at
         case ev.AttemptFailed():
             outcome = event.outcome
             _end(
@@ -181,8 +183,6 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
             seen.status, seen.ended_at, seen.cause = FAILED, at, event.reason
         case ev.RetryScheduled():
             seen.wake_at = instant(event.wake_at)
-        case ev.StepCompleted():
-            seen.status, seen.ended_at = COMPLETED, at
         case ev.StepFailed():
             seen.status, seen.ended_at, seen.caught = FAILED, at, event.next is not None
             seen.error, seen.cause = event.error, event.cause
@@ -213,10 +213,12 @@ def _end(seen: StepView, number: int, at: str, status: str, **facts: Any) -> Non
 
 
 def _change(seen: StepView, number: int, **facts: Any) -> None:
-    for attempt in seen.attempts:
+    # It is the newest, as a rule.
+    for attempt in reversed(seen.attempts):
         if attempt.attempt == number:
             for name, value in facts.items():
                 setattr(attempt, name, value)
+            return
 
 
 def _waits_for(state: State, visit: Visit) -> str | None:

@@ -5,6 +5,7 @@ are those of the newest `TOLD`; the history call has the rest.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from core.engine.hiding import without_query, without_tokens
 from core.engine.recovery import rebuild
 from core.engine.telling import StepView, steps_of
 from core.graph.model import Json
-from core.machine.events import WorkflowCreated
+from core.machine.events import AnyEvent, WorkflowCreated
 from core.machine.journal import Envelope, decode, numbered
 from core.machine.state import State
 from core.machine.transitions import COMPLETED, FAILED, PARKED, TIMED_OUT
@@ -30,6 +31,9 @@ TOLD = 20_000
 
 _TIMES = {"at", "deadlineAt", "wakeAt", "notAfter", "pollAt"}
 """Fields of events that are instants: people read them as the other times."""
+
+_RETOLD = _TIMES | {"location", "entry"}
+"""Fields that are told in another way than they are kept."""
 
 
 class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -247,16 +251,29 @@ def tell(envelope: Envelope) -> list[HistoryEvent]:
     for seq, event in numbered(envelope):
         fields = msgspec.to_builtins(event)
         name = fields.pop("kind")
-        for time in _TIMES & fields.keys():
-            fields[time] = instant(fields[time])
-        if "location" in fields:
-            fields["location"] = without_query(fields["location"])
-        if "entry" in fields:
-            fields["entry"] = without_tokens(fields["entry"], fields["visit"])
+        for field in _retold(type(event)):
+            if field in fields:
+                fields[field] = _retell(field, fields)
         told.append(
             HistoryEvent(seq=seq, timestamp=at, type=name, step_id=fields.pop("stepId", None), details=fields)
         )
     return told
+
+
+@cache
+def _retold(kind: type[AnyEvent]) -> tuple[str, ...]:
+    return tuple(field for field in kind.__struct_encode_fields__ if field in _RETOLD)
+
+
+def _retell(field: str, fields: dict[str, Any]) -> Any:
+    value = fields[field]
+    match field:
+        case "location":
+            return without_query(value)
+        case "entry":
+            return without_tokens(value, fields["visit"])
+        case _:
+            return instant(value)
 
 
 def summary_of(record: Record) -> dict[str, Any]:
