@@ -176,13 +176,13 @@ class Attempts:
             callback_token=token,
             callback_url=None if token is None else self._site.url(token),
         )
-        guarded = self._guard.enter(started.timeout_ms / 1000)
+        caller = self._guard.enter(started.timeout_ms / 1000)
         try:
             outcome = await provider.invoke(call)
         except asyncio.CancelledError:
-            if self._guard.gave_up(guarded):
+            if self._guard.gave_up(caller):
                 return _broken_adapter("it did not answer within its time limit", "Sidestep.Timeout")
-            if guarded.task is None or guarded.task.cancelling():
+            if caller.cancelling():
                 raise
             # Nobody gave the call up: something inside the adapter did, and its answer would never come.
             return _broken_adapter("the adapter gave the call up", "Sidestep.AdapterError")
@@ -191,7 +191,7 @@ class Attempts:
             log.exception("the %s adapter raised; the attempt counts as MAYBE executed", provider.name)
             return _broken_adapter(f"the adapter raised {type(error).__name__}", "Sidestep.AdapterError")
         finally:
-            self._guard.leave(guarded)
+            self._guard.leave(caller)
         if token is not None and token in outcome.cause:
             # A function that tells of its call in an error tells everybody who reads what it failed with,
             # and the next attempt has the same token.

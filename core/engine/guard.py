@@ -6,52 +6,50 @@ process stood still, and the answer may lie unread in its socket.
 """
 
 import asyncio
+from typing import Any
 
 from core.engine.patience import LATE_SECONDS
 
-
-class Guarded:
-    """One call, made by `task`. `due` is the loop's time at which it is given up, `given_up` says that it
-    was.
-    """
-
-    __slots__ = ("due", "extended", "given_up", "task")
-
-    def __init__(self, task: "asyncio.Task[object] | None", due: float) -> None:
-        self.task = task
-        self.due = due
-        self.extended = False
-        self.given_up = False
+Caller = asyncio.Task[Any]
 
 
 class Guard:
     """Cancels the task of a call `grace` seconds beyond its limit; one that is noticed late gets so long once
-    more. All calls are made on one event loop.
+    more. A task makes one call at a time. All are made on one event loop.
     """
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
-        self._calls: dict[Guarded, None] = {}
+        self._due: dict[Caller, float] = {}
+        self._extended: set[Caller] = set()
+        self._given_up: set[Caller] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._at = 0.0
 
-    def enter(self, seconds: float) -> Guarded:
-        """The running task makes a call that limits itself to so long; `leave` when it is over."""
+    def enter(self, seconds: float) -> Caller:
+        """The running task, which is returned, makes a call that limits itself to so long; `leave` when it is
+        over.
+        """
         loop = asyncio.get_running_loop()
-        due = loop.time() + seconds + self._grace
-        call = Guarded(asyncio.current_task(), due)
-        self._calls[call] = None
+        caller = asyncio.current_task(loop)
+        if caller is None:
+            raise RuntimeError("a call is made by a task")
+        self._due[caller] = due = loop.time() + seconds + self._grace
         if self._timer is None or due < self._at:
             self._set(loop, due)
-        return call
+        return caller
 
-    def gave_up(self, call: Guarded) -> bool:
+    def gave_up(self, caller: Caller) -> bool:
         """Asked where a call ends with CancelledError: whether this guard cancelled it, and nobody else."""
-        return call.given_up and call.task is not None and not call.task.uncancel()
+        return caller in self._given_up and not caller.uncancel()
 
-    def leave(self, call: Guarded) -> None:
+    def leave(self, caller: Caller) -> None:
         """The call is over, however it ended."""
-        self._calls.pop(call, None)
+        self._due.pop(caller, None)
+        if self._extended:
+            self._extended.discard(caller)
+        if self._given_up:
+            self._given_up.discard(caller)
 
     def _set(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
         if self._timer is not None:
@@ -63,13 +61,13 @@ class Guard:
         self._timer = None
         now = loop.time()
         late = now - self._at > LATE_SECONDS
-        for call in [call for call in self._calls if call.due <= now]:
-            if late and not call.extended:
-                call.extended, call.due = True, now + self._grace
-                continue
-            del self._calls[call]
-            call.given_up = True
-            if call.task is not None:
-                call.task.cancel()
-        if self._calls:
-            self._set(loop, min(call.due for call in self._calls))
+        for caller in [caller for caller, due in self._due.items() if due <= now]:
+            if late and caller not in self._extended:
+                self._extended.add(caller)
+                self._due[caller] = now + self._grace
+            else:
+                del self._due[caller]
+                self._given_up.add(caller)
+                caller.cancel()
+        if self._due:
+            self._set(loop, min(self._due.values()))
