@@ -95,6 +95,35 @@ def test_a_body_that_drips_ends_at_the_time_limit() -> None:
     assert once(behave, 300) == (200, Broken.LATE)
 
 
+@LOOPS
+def test_each_call_has_its_own_time_on_a_connection_that_others_had_before(loop: Any) -> None:
+    """A shorter limit after a longer one, and a longer one after a shorter that is over by then."""
+
+    def behave(peer: Peer, line: Line) -> None:
+        peer.next_request(line)
+        line.send(OK)
+        peer.next_request(line)
+        peer.go.wait(10)
+        line.send(OK)
+        line.until_gone()
+
+    async def calls(first_ms: int, second_ms: int, go_after: float | None) -> Reply | Outcome:
+        async with client() as one:
+            assert told(await post(one, peer, first_ms)) == (200, None)
+            if go_after is not None:
+                asyncio.get_running_loop().call_later(go_after, peer.go.set)
+            return await post(one, peer, second_ms)
+
+    with Peer(behave).running() as peer:
+        began = time.monotonic()
+        assert told(loop(calls(60_000, 100, None))) == (Executed.MAYBE, "read-timeout")
+        assert time.monotonic() - began < 5
+        assert peer.connections == 1
+    with Peer(behave).running() as peer:
+        assert told(loop(calls(250, 60_000, 0.5))) == (200, None)
+        assert peer.connections == 1
+
+
 def test_replies_that_go_on_for_ever_are_cut_off() -> None:
     for first, more, end in (
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n", (Executed.MAYBE, "reply-malformed")),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from adapters.providers.wire.reading import MAX_HEAD, Progress, ReplyReader
 from adapters.providers.wire.reply import Broken, Reply
@@ -93,6 +93,7 @@ def read(raw: bytes, cuts: Sequence[int] = ()) -> tuple[Progress, ReplyReader]:
 CUTS = st.lists(st.integers(0, 1 << 20), max_size=30)
 
 
+@settings(deadline=None)  # two cores shared with other tests: a deadline would measure those
 @given(st.sampled_from(sorted(WHOLE)), CUTS)
 def test_a_reply_is_the_same_however_it_is_cut(raw: bytes, cuts: list[int]) -> None:
     progress, reader = read(raw, cuts)
@@ -101,6 +102,7 @@ def test_a_reply_is_the_same_however_it_is_cut(raw: bytes, cuts: list[int]) -> N
     assert reader.reusable
 
 
+@settings(deadline=None)  # two cores shared with other tests: a deadline would measure those
 @given(st.sampled_from(sorted(WHOLE)), st.integers(0, 1 << 20), CUTS)
 def test_a_part_of_a_reply_is_never_taken_for_the_whole(raw: bytes, length: int, cuts: list[int]) -> None:
     part = raw[: length % len(raw)]
@@ -116,6 +118,7 @@ def test_what_can_be_read_in_two_ways_is_not_read(name: str) -> None:
     assert reader.in_head
 
 
+@settings(deadline=None)  # two cores shared with other tests: a deadline would measure those
 @given(st.sampled_from(sorted(MALFORMED.values())), CUTS)
 def test_cutting_it_makes_it_no_better(raw: bytes, cuts: list[int]) -> None:
     progress, reader = read(raw, cuts)
@@ -137,6 +140,7 @@ def test_a_body_over_the_limit_is_given_up(name: str) -> None:
 
 
 @pytest.mark.parametrize("after", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\x00", b"HTTP"])
+@settings(deadline=None)  # two cores shared with other tests: a deadline would measure those
 @given(cuts=CUTS)
 def test_what_follows_a_reply_spoils_the_connection_and_not_the_reply(after: bytes, cuts: list[int]) -> None:
     raw = OK + b"Content-Length: 4\r\n\r\ntrue"
@@ -182,6 +186,7 @@ def test_a_body_of_the_shortest_chunks_is_read() -> None:
     assert (progress, len(reader.reply().body)) == (Progress.WHOLE, MAX_BODY)
 
 
+@settings(deadline=None)  # two cores shared with other tests: a deadline would measure those
 @given(st.lists(st.binary(max_size=200), max_size=20), st.sampled_from([b"", OK, CHUNKED, OK + b"\r\n"]))
 def test_no_bytes_at_all_raise_anything(noise: list[bytes], first: bytes) -> None:
     reader = ReplyReader(MAX_BODY)
