@@ -123,8 +123,7 @@ def svg(found: Stacks, title: str) -> str:
 def _boxes(frame: Frame, x: float, row: int, whole: int) -> Iterator[tuple[Frame, float, int, float]]:
     wide = frame.count / whole * WIDTH
     yield frame, x, row, wide
-    for name in sorted(frame.within):
-        one = frame.within[name]
+    for one in frame.within.values():
         if one.count / whole >= LEAST:
             yield from _boxes(one, x, row + 1, whole)
         x += one.count / whole * WIDTH
