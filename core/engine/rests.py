@@ -94,9 +94,9 @@ class Rest:
         return self._coming.result() if self._coming.done() and not self._coming.cancelled() else None
 
     def listen(self, store: Store, execution_id: str) -> None:
-        """Hear of its journal from now on, too."""
+        """Hear of its journal from now on, too, once it may be at rest."""
         if self._quiet is None:
-            self._quiet = store.doorbell.subscribe(Topic.JOURNAL, self.wake, execution_id)
+            self._quiet = store.doorbell.subscribe(Topic.JOURNAL, self.wake, execution_id, RESTING)
 
     def stop_listening(self) -> None:
         """Hear nothing more."""

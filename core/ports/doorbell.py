@@ -1,6 +1,6 @@
 """The doorbell port: wakes who waits, and carries no data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Protocol
 
@@ -19,13 +19,18 @@ class Doorbell(Protocol):
     """
 
     def subscribe(
-        self, topic: Topic, ring: Callable[[str], None], execution_id: str | None = None
+        self,
+        topic: Topic,
+        ring: Callable[[str], None],
+        execution_id: str | None = None,
+        statuses: Collection[str] | None = None,
     ) -> Callable[[], None]:
         """Have `ring(execution_id)` called, on the event loop, for each ring of `topic`.
 
         Whoever wants to hear of one execution only says which: a host that many processes share carries
         those rings alone. Without an id, rings of JOURNAL from other processes may be missing, and those of
-        INBOX are of the executions that this process owns.
+        INBOX are of the executions that this process owns. With `statuses`, rings of JOURNAL may be left out
+        after which the execution is known to have another one.
 
         The callback must be quick and must not raise. Returns what ends the subscription.
         """

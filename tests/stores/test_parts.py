@@ -131,6 +131,17 @@ def test_a_doorbell_rings_who_listens_and_nobody_else(caplog: pytest.LogCaptureF
     assert not caplog.records
 
 
+def test_who_wants_some_statuses_is_rung_for_those_and_where_none_is_known() -> None:
+    doorbell = InProcessDoorbell()
+    some: list[str] = []
+    every: list[str] = []
+    doorbell.subscribe(Topic.JOURNAL, some.append, "x", {"ENDED"})
+    doorbell.subscribe(Topic.JOURNAL, every.append, "x")
+    for status in ("GOING", "ENDED", None):
+        doorbell.ring(Topic.JOURNAL, "x", status)
+    assert (some, every) == (["x"] * 2, ["x"] * 3)
+
+
 def test_a_listener_that_raises_is_logged_and_the_others_hear(caplog: pytest.LogCaptureFixture) -> None:
     doorbell = InProcessDoorbell()
     heard: list[str] = []

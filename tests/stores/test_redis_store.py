@@ -400,6 +400,24 @@ async def test_who_listens_while_the_last_listener_is_let_go_is_heard(
         version = await drive_until(store, claims, version, lambda: bool(heard))
 
 
+async def test_another_process_hears_of_the_statuses_that_it_waits_for_only(
+    store: RedisStore, other: RedisStore
+) -> None:
+    await store.create(new("x1"))
+    claims = {claim.execution_id: claim for claim in (await store.claim("me", 5, 10.0, 1.0)).claims}
+    ended: list[str] = []
+    heard: list[str] = []
+    other.doorbell.subscribe(Topic.JOURNAL, ended.append, "x1", {"COMPLETED"})
+    other.doorbell.subscribe(Topic.JOURNAL, heard.append, "x1")
+    version = await drive_until(store, claims, 1, lambda: len(heard) > 2)
+    assert ended == []
+    await store.commit(step(claims["x1"], version, status="COMPLETED"))
+    async with asyncio.timeout(5):
+        while not ended:
+            await asyncio.sleep(0.01)
+    assert ended == ["x1"]
+
+
 async def test_a_journal_that_nobody_listens_to_rings_nowhere(store: RedisStore, node: Node) -> None:
     await store.create(new("x1"))
     (claim,) = (await store.claim("me", 100, 10.0)).claims

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from adapters.stores.doorbell import InProcessDoorbell
 from adapters.stores.redis.acts import Acts
@@ -34,9 +34,15 @@ class RedisDoorbell(InProcessDoorbell):
         self._ends: dict[str, Callable[[], Awaitable[None]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def subscribe(self, topic: Topic, ring: _Ring, execution_id: str | None = None) -> Callable[[], None]:
+    def subscribe(
+        self,
+        topic: Topic,
+        ring: _Ring,
+        execution_id: str | None = None,
+        statuses: Collection[str] | None = None,
+    ) -> Callable[[], None]:
         """As the port says."""
-        end = super().subscribe(topic, ring, execution_id)
+        end = super().subscribe(topic, ring, execution_id, statuses)
         if topic is not Topic.JOURNAL or execution_id is None:
             return end
         self._wanted[execution_id] += 1
@@ -88,9 +94,11 @@ class RedisDoorbell(InProcessDoorbell):
     async def _follow(self, execution_id: str, keys: Keys, acts: Acts) -> None:
         """Subscribe or unsubscribe until that is what is wanted."""
 
-        def heard(station: bytes) -> None:
+        def heard(payload: bytes) -> None:
+            # An older program says who it is, and no status.
+            station, _, status = payload.partition(b" ")
             if station != self._station:
-                self.ring(Topic.JOURNAL, execution_id)
+                self.ring(Topic.JOURNAL, execution_id, status.decode() or None)
 
         while (self._wanted[execution_id] > 0) is not (execution_id in self._ends):
             try:

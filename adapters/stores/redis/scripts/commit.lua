@@ -75,6 +75,6 @@ else
   redis.call('HSET', x, unpack(set))
 end
 if ARGV[8] ~= '' and f[8] then
-  redis.call('PUBLISH', p .. 'j:' .. id, ARGV[4])
+  redis.call('PUBLISH', p .. 'j:' .. id, ARGV[4] .. ' ' .. ARGV[9])
 end
 return (released and 2 or 0) + (left ~= '0' and 1 or 0)
