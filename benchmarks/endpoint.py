@@ -13,7 +13,6 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import cast
 
 import msgspec
@@ -93,19 +92,13 @@ class Static(asyncio.Protocol):
             self._transport.write(ANSWER)
 
 
-def _listen(counting: Counting, done: Callable[[], None]) -> None:
-    """Follow standard input to its end, in a thread."""
-    for line in sys.stdin:
-        if line == "count\n":
-            counting.on = True
-        elif line == "calls\n":
-            sys.stdout.write(msgspec.json.encode(counting.told()).decode() + "\n")
-            sys.stdout.flush()
-    done()
-
-
-def _ring(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(over.set)
+def _obey(line: str, counting: Counting) -> None:
+    """Do what a line of standard input says; on the event loop, where calls are counted."""
+    if line == "count\n":
+        counting.on = True
+    elif line == "calls\n":
+        sys.stdout.write(msgspec.json.encode(counting.told()).decode() + "\n")
+        sys.stdout.flush()
 
 
 async def main(hold: float) -> None:
@@ -115,11 +108,8 @@ async def main(hold: float) -> None:
     server = await loop.create_server(lambda: Static(hold, counting), "127.0.0.1", 0, backlog=4096)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    over = asyncio.Event()
-    await asyncio.gather(
-        over.wait(),
-        loop.run_in_executor(None, _listen, counting, lambda: _ring(loop, over)),
-    )
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        _obey(line, counting)
     server.close()
 
 
