@@ -103,11 +103,16 @@ def run(wanted: Wanted) -> None:
 
 def _nursery(wanted: Wanted) -> Nursery | Born | None:
     """Where processes are forked that have everything loaded; None where there can be no such place."""
-    # What cannot be had is complained about later, by whoever needs it.
-    with contextlib.suppress(SidestepError):
+    # What is wrong is said later, once, by whoever needs it.
+    logging.disable(logging.CRITICAL)
+    try:
         settings = _settings(wanted, None)
         # Whatever that loads is shared; what it makes is thrown away, nothing is opened.
         create_app(settings, build(settings, wanted.role), role=wanted.role)
+    except SidestepError:
+        pass
+    finally:
+        logging.disable(logging.NOTSET)
     if can_fork():
         with contextlib.suppress(OSError):
             return open_nursery()
