@@ -42,13 +42,17 @@ def resident() -> int:
 
 
 def settings_for(store: str, port: int) -> Settings:
-    """Of a server that may hold all of them."""
+    """Of a server that may hold all of them. On a busy machine it takes seconds until so many connections are
+    taken; no call is to fail over that, and no lease to lapse.
+    """
     origin = f"http://127.0.0.1:{port}"
+    http = HttpSection(origins=(origin,), max_connections=60_000, connect_timeout_ms=60_000)
     return Settings(
         store=store,
         concurrency=100_000,
         memory_limit=1 << 40,
-        providers=ProvidersSection(http=HttpSection(origins=(origin,), max_connections=60_000)),
+        lease_seconds=60.0,
+        providers=ProvidersSection(http=http),
     )
 
 

@@ -80,6 +80,9 @@ def _speed(results: Results) -> Iterator[Judged]:
             found[store] = share(load.whole_us, limit.whole_us)
     known = [ratio for ratio in found.values() if ratio is not None]
     shown = ", ".join(f"{store} {as_ratio(ratio)}" for store, ratio in found.items())
+    if (first := results.load("everysec")) is not None:
+        for plain in results.plain:
+            shown += f"; everysec {as_ratio(share(first.whole_us, plain.whole_us))} one with {plain.provider}"
     name = "CPU a step with Redis, all processes, against the bare loop of the same client"
     yield _less(name, max(known, default=None), 2.5, 1.5, shown)
     load, limit = results.load("everysec"), results.limit("everysec")
