@@ -25,8 +25,7 @@ SHOWN: Final = 80
 
 # Strings are skipped whole, an unfinished one to the end, so that one pass is linear on any input.
 _TOKENS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
-_DIGIT: Final = re.compile(rb"[0-9]")
-_LONG: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
+_DIGITS: Final = b"0123456789"
 _OFFSET: Final = re.compile(r"\(byte ([0-9]+)\)")
 _VALUE: Final = re.compile(r"`(\$[^`]*)`")
 
@@ -92,13 +91,25 @@ def _is_plain(data: bytes, value: Json) -> bool:
     whole number is too long.
 
     Without a backslash in it, a text and what is written again from its value have the same strings; so they
-    have the same number of colons, unless a member was lost on the way. And a run of so many digits has one
-    at every place that is a multiple of its length.
+    have the same number of colons, unless a member was lost on the way.
     """
-    if _DIGIT.search(data[MAX_DIGITS :: MAX_DIGITS + 1]) and _LONG.search(data):
+    if _has_long_run(data):
         return False
     colons = data.count(b":")
     return colons <= 1 or (b"\\" not in data and msgspec.json.encode(value).count(b":") == colons)
+
+
+def _has_long_run(data: bytes) -> bool:
+    """Whether more than MAX_DIGITS digits stand behind one another: one of them is then at a multiple of that
+    length, so that few places have to be looked at.
+    """
+    for at in range(MAX_DIGITS, len(data), MAX_DIGITS + 1):
+        if data[at] in _DIGITS:
+            before, after = data[at - MAX_DIGITS : at], data[at : at + MAX_DIGITS + 1]
+            outside = len(before.rstrip(_DIGITS)) + len(after.lstrip(_DIGITS))
+            if len(before) + len(after) - outside > MAX_DIGITS:
+                return True
+    return False
 
 
 def _refuse_ambiguity(data: bytes) -> None:
