@@ -5,11 +5,13 @@ import contextlib
 import random
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from yarl import URL
 
 from adapters.providers.wire.client import WireClient, WireConfig
@@ -114,6 +116,16 @@ async def test_an_idle_connection_is_closed_when_its_time_is_over() -> None:
         assert target.connections == 2
 
 
+async def test_an_idle_connection_whose_time_ended_while_the_loop_stood_still_is_not_used() -> None:
+    with Peer(answering(OK)).running() as peer:
+        async with client(keepalive_ms=50) as one:
+            assert told(await post(one, peer.url)) == FINE
+            # On purpose not asyncio.sleep: no timer is to run before the next call.
+            time.sleep(0.1)  # noqa: ASYNC251 - the pause is what is tested
+            assert told(await post(one, peer.url)) == FINE
+        assert peer.connections == 2
+
+
 async def test_a_connection_in_use_outlives_the_time_of_an_idle_one() -> None:
     async with server() as target, client(keepalive_ms=50) as one:
         gate = Gate()
@@ -150,6 +162,24 @@ async def test_who_waits_gets_the_next_connection_in_the_order_of_coming() -> No
         assert target.connections == 1
 
 
+async def test_who_comes_back_at_once_does_not_pass_who_waits() -> None:
+    """Or one caller in a loop would keep a full pool to itself."""
+    async with server() as target, client(max_connections=1) as one:
+        ended: list[str] = []
+
+        async def again_and_again() -> None:
+            for _ in range(5):
+                assert told(await post(one, target.url)) == FINE
+                ended.append("again")
+
+        async def waiting() -> None:
+            assert told(await post(one, target.url)) == FINE
+            ended.append("waited")
+
+        await asyncio.gather(again_and_again(), waiting())
+        assert ended[:2] == ["again", "waited"]
+
+
 async def test_who_waits_too_long_has_sent_nothing_and_holds_nobody_up() -> None:
     async with server() as target, client(max_connections=1) as one:
         gate = Gate()
@@ -164,6 +194,43 @@ async def test_who_waits_too_long_has_sent_nothing_and_holds_nobody_up() -> None
         await gate.holds(2)
         gate.held[1].set()
         assert told(await first) == told(await patient) == FINE
+
+
+async def test_who_is_given_up_at_its_turn_passes_it_on() -> None:
+    async with server() as target, client(max_connections=1) as one:
+        gate = Gate()
+        target.behaviour = gate
+
+        async def first() -> None:
+            assert told(await post(one, target.url)) == FINE
+            next_one.cancel()  # it is woken by the same answer, and runs after this
+
+        calling = asyncio.create_task(first())
+        await gate.holds(1)
+        next_one = asyncio.create_task(post(one, target.url))
+        await asyncio.sleep(0)
+        last = asyncio.create_task(post(one, target.url))
+        await asyncio.sleep(0)
+        gate.held[0].set()
+        await calling
+        await gate.holds(2)
+        gate.held[1].set()
+        assert told(await last) == FINE
+        assert next_one.cancelled()
+
+
+@pytest.mark.parametrize("loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_servers_that_hang_up_at_once_do_not_use_the_bound_up(loop: Any) -> None:
+    async def calls() -> set[tuple[object, ...]]:
+        async with client(max_connections=1) as one:
+            return {told(await post(one, peer.url)) for _ in range(100)}
+
+    with Peer(lambda _, line: line.reset()).running() as peer:
+        assert loop(calls()) <= {
+            (Executed.NO, "connection-lost"),
+            (Executed.NO, "connect-failed"),
+            (Executed.MAYBE, "connection-lost"),
+        }
 
 
 async def test_an_idle_connection_elsewhere_makes_room() -> None:

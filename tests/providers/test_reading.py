@@ -13,6 +13,7 @@ from adapters.providers.wire.reply import Broken, Reply
 MAX_BODY = 1_000
 OK = b"HTTP/1.1 200 OK\r\n"
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
+NOTHING = OK + b"Content-Length: 0\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 WHOLE = {
@@ -46,7 +47,9 @@ MALFORMED = {
     "a request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "an unknown version": b"HTTP/3.7 200 OK\r\nContent-Length: 2\r\n\r\n{}",
     "a status of two digits": b"HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\n{}",
-    "a status below 100": b"HTTP/1.1 099 Odd\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}",
+    "a status below 100": b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n"
+    + OK
+    + b"Content-Length: 2\r\n\r\n{}",
     "another protocol, agreed to": b"HTTP/1.1 101 Ok\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n\x00",
     "another protocol, not named": b"HTTP/1.1 101 Switching\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}",
     "a head without end": OK + b"X: " + b"a" * MAX_HEAD,
@@ -205,3 +208,12 @@ def test_headers_are_read_without_regard_to_case_and_the_first_counts() -> None:
     assert ("retry-after" in headers, "\N{KELVIN SIGN}" in headers) == (True, False)
     assert list(headers) == ["retry-after", "x", "empty", "date"]
     assert len(headers) == 4
+
+
+def test_neither_an_interim_replys_headers_nor_trailers_are_the_replys() -> None:
+    _, reader = read(
+        b"HTTP/1.1 103 Early\r\nSidestep-Error: function\r\n\r\n"
+        + CHUNKED
+        + b"2\r\n{}\r\n0\r\nSidestep-Error: function\r\n\r\n"
+    )
+    assert dict(reader.reply().headers) == {"transfer-encoding": "chunked"}

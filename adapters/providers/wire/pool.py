@@ -1,7 +1,6 @@
 """Connections between calls: the last one used is the first one used again, and their number is bounded."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from adapters.providers.wire import outcomes
@@ -30,7 +29,7 @@ class Pool:
         self._used = 0
         self._live: set[Connection] = set()
         self._dials: set[asyncio.Task[Connection]] = set()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[object, asyncio.Future[None]] = {}
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
         self._empty: asyncio.Future[None] | None = None
@@ -60,26 +59,25 @@ class Pool:
             raise Unreached(outcomes.no_connection()) from None
 
     async def _turn(self, key: str) -> Connection | None:
-        """An idle connection, or None with the right to make a new one."""
-        waited = False
-        while not self._closed:
-            if waited or not self._waiting:
-                connection = self._pop(key)
-                if connection is not None:
-                    return connection
-                if self._used < self._limit or self._evict():
-                    self._used += 1
-                    return None
-            future: asyncio.Future[None] = self._loop.create_future()
-            # Who was woken and found nothing is still the first.
-            (self._waiting.appendleft if waited else self._waiting.append)(future)
-            try:
+        """An idle connection, or None with the right to make a new one; in the order of coming."""
+        ticket, called = object(), not self._waiting
+        try:
+            while not self._closed:
+                if called:
+                    connection = self._pop(key)
+                    if connection is not None:
+                        return connection
+                    if self._used < self._limit or self._evict():
+                        self._used += 1
+                        return None
+                # Who was called for nothing keeps its place: the dict has the order of first entries.
+                self._waiting[ticket] = future = self._loop.create_future()
                 await future
-            except asyncio.CancelledError:
-                if not future.cancelled():
-                    self._wake()  # it was this one's turn
-                raise
-            waited = True
+                called = True
+        finally:
+            # Even where this one got nothing or was given up: what it was called for may be the next one's.
+            self._waiting.pop(ticket, None)
+            self._wake()
         raise Unreached(outcomes.closed())
 
     async def _new(self, origin: Origin, key: str) -> Connection:
@@ -126,8 +124,8 @@ class Pool:
         self._wake()
 
     def _wake(self) -> None:
-        while self._waiting:
-            future = self._waiting.popleft()
+        """Call the first who waits and was not called yet; it stays in the queue until it has run."""
+        for future in self._waiting.values():
             if not future.done():
                 future.set_result(None)
                 return
@@ -182,7 +180,7 @@ class Pool:
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
-        while self._waiting:
+        for _ in range(len(self._waiting)):
             self._wake()
         for task in tuple(self._dials):
             task.cancel()
