@@ -25,6 +25,7 @@ REFUSED = [
     (b'["\\ud800 and more text"]', "surrogate"),
     (b'{"a": "\xff"}', "not UTF-8, at line 1, column 8"),
     (b'{"a": 1, "b": {"x": 1, "x": 2}}', 'has the member "x" twice'),
+    (b'{"a":"x","a":"\\u003a"}', 'has the member "a" twice'),
     (b'{"a": 1} {"b": 2}', "trailing characters"),
     (b"\xef\xbb\xbf{}", "invalid character, at line 1, column 1"),
     ('{"a": 1}'.encode("utf-16"), "line 1, column 1"),
