@@ -20,10 +20,10 @@ from adapters.providers.wire.reply import Reply
 from adapters.providers.wire.resolver import Lookup, system_lookup
 from core.failover.outcome import Executed, Outcome
 from core.testing.contracts.provider_server import (
+    Behaviour,
     Exchange,
     ProviderServer,
     answers,
-    closed_port,
     json_answer,
     silent_port,
 )
@@ -269,17 +269,23 @@ async def test_no_storm_of_cancellations_uses_the_bound_up(seed: int) -> None:
             case _:
                 await exchange.send(json_answer(None).bytes())
 
+    # Bound and not listened at: it refuses, and no other test's server gets its number meanwhile.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        await storm(dice, moody, f"http://127.0.0.1:{held.getsockname()[1]}")
+
+
+async def storm(dice: random.Random, moody: Behaviour, refusing: str) -> None:
     async with server() as here, server() as there, client(max_connections=3) as one:
         here.behaviour = there.behaviour = moody
 
         async def given_up() -> None:
-            url = dice.choice([here.url, there.url, f"http://127.0.0.1:{refusing}"])
+            url = dice.choice([here.url, there.url, refusing])
             call = asyncio.create_task(post(one, url, fresh=False, timeout_ms=dice.choice([5, 5_000])))
             await asyncio.wait({call}, timeout=dice.random() * 0.02)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
-        refusing = closed_port()
         await asyncio.gather(*(given_up() for _ in range(150)))
         gate = Gate()
         here.behaviour = gate
