@@ -117,7 +117,7 @@ class ProviderContract(ProbeContract):
 
     async def test_a_network_that_swallows_packets_is_noticed_within_the_connect_limit(self) -> None:
         with silent_port() as port:
-            # Over TLS too, where aiohttp by itself would wait for both limits together.
+            # Over TLS too, whose handshake has a longer limit of its own.
             for base in (f"http://127.0.0.1:{port}", f"https://127.0.0.1:{port}"):
                 async with self._open(base, connect_timeout_ms=150, tls_timeout_ms=60_000) as provider:
                     outcome = await provider.invoke(self._call(base, timeout_ms=60_000))
