@@ -75,7 +75,7 @@ class Attempts:
             outcome = await self._outcome(execution_id, trace, send)
             if outcome.ok and ((send.awaits == "callback" and self._accepts) or outcome.accepted):
                 # What it says beside that it took the call on is no result.
-                outcome = replace(outcome, accepted=True, output=None, size=0)
+                outcome = replace(outcome, accepted=True, output=None)
             elif send.envelope and self._envelope and outcome.ok:
                 outcome = replace(outcome, output=lambda_envelope(outcome.output), size=0)
             size = outcome.size
