@@ -124,7 +124,9 @@ async def _until_asked(parts: Sequence[str], sizes: Sizes) -> tuple[Results, tup
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, judge and print. Exit code 0; 2 for options that cannot be, 3 where it could not measure."""
+    """Measure, judge and print. Exit code 0; 2 for options that cannot be, 3 where a part could not be
+    measured, 130 where it was ended.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a repetition lasts [2]")
     parser.add_argument(
@@ -141,7 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("benchmarks: a page takes the whole table: --docs goes without --only\n")
         return 2
     ratios = json.loads(Path(given.ratios).read_text("utf-8"))["ratios"] if given.ratios else None
-    results, problems = asyncio.run(_until_asked(given.only or list(PARTS), Sizes.of(given.seconds)))
+    try:
+        results, problems = asyncio.run(_until_asked(given.only or list(PARTS), Sizes.of(given.seconds)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("benchmarks: ended before its end, with all that it had started\n")
+        return 130
     verdict = judged(results, ratios)
     text = markdown(results, verdict)
     print(text)

@@ -79,7 +79,11 @@ class Child:
 async def child(module: str, *arguments: object) -> AsyncIterator[Child]:
     """A module of this package in a process of its own, while the block runs."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)), stdin=PIPE, stdout=PIPE
+        *(sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)),
+        stdin=PIPE,
+        stdout=PIPE,
+        # Ctrl-C on a terminal reaches us alone, and we end it.
+        start_new_session=True,
     )
     one = Child(module, process)
     try:
@@ -92,7 +96,8 @@ async def child(module: str, *arguments: object) -> AsyncIterator[Child]:
 def endpoint(hold: float = 0.0) -> Iterator[int]:
     """The static endpoint's port, while it runs."""
     command = [sys.executable, "-m", "benchmarks.endpoint", str(hold)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
