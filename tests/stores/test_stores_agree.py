@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -98,7 +99,16 @@ class StoresAgree(RuleBasedStateMachine):
     def claim(self, data: st.DataObject, lease: float) -> None:
         limit = data.draw(self.limits)
         may = self.may_be_claimed()
-        taken: Claims = self.both(lambda store: store.claim("owner", limit, lease))
+
+        async def act(store: Store) -> Claims:
+            taken = await store.claim("owner", limit, lease)
+            for execution_id, journal in taken.journals.items():
+                assert journal == await store.load(execution_id), (
+                    "whoever is given a journal need not read it"
+                )
+            return msgspec.structs.replace(taken, journals={})
+
+        taken: Claims = self.both(act)
         got = [claim.execution_id for claim in taken.claims]
         assert len(got) == len(set(got)) == min(limit, len(may))
         assert set(got) <= may
