@@ -34,7 +34,7 @@ class Scope(StrEnum):
     RESPONSE = "response"
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel", omit_defaults=True):
     """What one attempt proved.
 
     `signal` is a stable, lower-case code of what was seen (`connect-refused`, `aws-service-exception`, ...).

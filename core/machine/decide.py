@@ -53,7 +53,7 @@ _WITHOUT_TIME = TERMINAL | {PARKED, PAUSED}
 ANSWERED = "the other attempt answered first"
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """`events` to append, the `state` after them, `commands` to perform once they are durable.
 
     `wake_at` is when to decide again if nothing happens before (Unix epoch, milliseconds; None: never).
@@ -129,7 +129,7 @@ class _Decider(Run):
     def go(self) -> None:
         """Everything but what is said to others, which follows from the state that this leads to."""
         state = self.state
-        if state.terminal:
+        if state.status in TERMINAL:
             return
         if state.ending is not None:
             self.undo()
@@ -228,7 +228,7 @@ class _Decider(Run):
     def finish(self) -> None:
         """End the execution where its root has ended, unless something has to be evaluated first."""
         state = self.state
-        if state.terminal or self.wanted or state.ending is not None:
+        if state.status in TERMINAL or self.wanted or state.ending is not None:
             return
         if state.failure is not None:
             failed = ev.WorkflowFailed(
@@ -237,7 +237,7 @@ class _Decider(Run):
             self.end(failed, "the execution failed")
         elif state.root_ended:
             self.emit(ev.WorkflowCompleted())
-        elif self.stands_still():
+        elif state.parked and self.stands_still():
             self.emit(ev.WorkflowParked())
 
     def settle(self) -> None:
@@ -333,7 +333,7 @@ class _Decider(Run):
             complete(self, visit, step)
             return
         if outcome is None:
-            if not visit.attempts and self.large:
+            if not visit.attempts and self.state.data_bytes > self.small:
                 large = self.too_large("input", payload_of(self.state, visit, step))
                 if large is not None:
                     fail(self, visit, replace(large, step_id=step.id))

@@ -7,11 +7,13 @@ import msgspec
 from core.graph.model import Json
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename="camel", omit_defaults=True):
+class Event(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename="camel", omit_defaults=True, gc=False
+):
     """The base of all events; it is never written itself."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """What was evaluated when a visit began: no expression is evaluated again when a journal is read.
 
     `input` is the effective input, UNSET where it is the scope's data; `function` the primary's name where

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from core.errors import IllegalEvent
 from core.machine import awaiting, children, compensation, opening, outbox, requested, visits
 from core.machine import events as ev
+from core.machine.events import KINDS
 from core.machine.scopes import enter
 from core.machine.state import ROOT, Failure, Scope, State
 from core.machine.transitions import EXECUTION, next_status
@@ -21,7 +22,7 @@ from core.machine.transitions import EXECUTION, next_status
 def evolve(state: State, event: ev.AnyEvent) -> State:
     """The state after `event`. Raises IllegalEvent."""
     type_ = type(event)
-    status = next_status(EXECUTION, state.status, ev.KINDS[type_])
+    status = next_status(EXECUTION, state.status, KINDS[type_])
     after = FOLDS[type_](state, event)
     ending = after.ending
     if ending is not None and ending.number is None and after.undo:

@@ -129,7 +129,7 @@ def complete(
     done = ev.StepCompleted(
         visit=visit.path, step_id=visit.step_id, signal=None if signal is None else signal.message_id
     )
-    if flow is None and not run.large:
+    if flow is None and run.state.data_bytes <= run.small:
         run.emit(done)
         return True
     result = signal.payload if signal is not None else result_of(run.state, visit, step)

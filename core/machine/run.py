@@ -87,6 +87,8 @@ class Run:
         self.now = at.now
         self.rules = rules
         self.stopping = stopping
+        self.small = min(rules.data_limit, rules.data_budget)
+        """Up to so many bytes of data nothing has to be measured."""
         self.answers = answers
         self.wanted: dict[Asked, Request] = {}
         self.held: set[str] = set()
@@ -114,12 +116,6 @@ class Run:
             self.wanted[asked] = request
             self.held.add(asked[0])
             return None
-
-    @property
-    def large(self) -> bool:
-        """Whether the data of the execution could pass a bound: until then nothing has to be measured."""
-        data_bytes, rules = self.state.data_bytes, self.rules
-        return data_bytes > rules.data_limit or data_bytes > rules.data_budget
 
     def too_much_data(self) -> Failure | None:
         """The failure of an execution whose outputs are too large together.

@@ -1,7 +1,8 @@
 """The state of an execution: the fold of its journal, and of nothing else.
 
 Everything is immutable and shares structure with what it was made from, so that the cost of an event does not
-grow with what has been done already. Visits that ended are not in it: the journal has them.
+grow with what has been done already. Visits that ended are not in it: the journal has them. What is made of
+values that were there before can be in no cycle, so the collector need not look at it (`gc=False`).
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ class Failure(msgspec.Struct, frozen=True):
     step_id: str | None = None
 
 
-class OpenAttempt(msgspec.Struct, frozen=True):
+class OpenAttempt(msgspec.Struct, frozen=True, gc=False):
     """An attempt that was started, at `at` (Unix epoch, milliseconds), and has no outcome yet.
 
     One that was accepted at `accepted_at` needs no owner: its result comes by a callback, or is asked for at
@@ -48,7 +49,7 @@ class OpenAttempt(msgspec.Struct, frozen=True):
     polls: int = 0
 
 
-class Visit(msgspec.Struct, frozen=True, kw_only=True):
+class Visit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A live visit of a step.
 
     `target` indexes the step's targets; `tries_here` counts attempts there since the visit came to it, and
@@ -96,7 +97,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = False
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
+class Scope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Where steps share data: the execution itself, or one branch or item of a visit.
 
     `data` is what its next step sees; natively, `result` is what its steps have added to it, merged in order.
@@ -189,7 +190,7 @@ class Paused(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class State(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An execution after `version` events.
 
     `ready` holds the paths of visits that need a decision now, `waiting` of those that need one at a time.

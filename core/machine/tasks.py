@@ -25,7 +25,7 @@ the hours that the result may take.
 _STOPPING = "a worker stopped before it sent this"
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Send the attempt that `started` tells of, once, after that event is durable.
 
     The answer gets Lambda's `envelope` where the step expects one; `awaits` says what makes it done.
@@ -38,7 +38,7 @@ class Send(msgspec.Struct, frozen=True):
     awaits: Await = "answer"
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """What to record, and then: an attempt to send, or a failure, or neither (it waits, or is parked).
 
     `queued` are the targets at one of which it waits for room: nothing is recorded of that.
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True):
     queued: tuple[Target, ...] = ()
 
 
-class Moment(msgspec.Struct, frozen=True):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """When and on what knowledge a decision is made: time (Unix epoch, milliseconds), health, chance.
 
     `sent` is when attempts under way were really sent, by visit and number: to write them down takes time.

@@ -22,6 +22,7 @@ from core.graph.model import (
 )
 from core.machine import events as ev
 from core.machine.compensation import completed, ended_otherwise, is_kept
+from core.machine.events import KINDS
 from core.machine.items import joined_results
 from core.machine.limit import hold, let_go
 from core.machine.listening import listen
@@ -77,7 +78,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
     """One more open attempt; its number is higher than every one before. A hedge takes the visit along to its
     own target: if both fail, it goes on from there.
     """
-    visit = moved(state, event.visit, event)
+    visit, status = _next(state, event.visit, event)
     if event.attempt <= visit.attempts:
         raise IllegalEvent(f"attempt {event.attempt} of {event.visit} was started before")
     if event.round != visit.round:
@@ -88,6 +89,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> State:
         target = step.targets.index(event.target)
     visit = replace(
         visit,
+        status=status,
         attempts=event.attempt,
         target=target,
         tries_here=visit.tries_here + 1 if target == visit.target else 1,
@@ -428,7 +430,7 @@ def _next(state: State, path: str, event: ev.Event) -> tuple[Visit, str]:
     visit = state.visits.get(path)
     if visit is None:
         raise IllegalEvent(f"{ev.kind(event)}: there is no live visit {path}")
-    return visit, next_status(STEP, visit.status, ev.KINDS[type(event)])
+    return visit, next_status(STEP, visit.status, KINDS[type(event)])
 
 
 def _closing(
