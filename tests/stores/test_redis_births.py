@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
-from adapters.stores.redis.births import MOST, Births
+from adapters.stores.redis.births import EPOCH, KEPT_SECONDS, MOST, Births
 from adapters.stores.redis.store import RedisStore
 from core.errors import NotOwner
 from core.ports.store import Claim, Claims
@@ -112,6 +112,28 @@ async def test_what_was_read_between_two_claims_is_not_kept_waiting_by_births(
         created += 1
         found |= {one.execution_id for one in (await claim).claims}
         assert CLOCK.monotonic() - began < SOON
+
+
+async def test_what_is_created_between_two_claims_is_the_next_ones(store: RedisStore, node: Node) -> None:
+    claim = await waiting(store)
+    await store.create(new("x1"))
+    await claim
+    node.command("CONFIG", "RESETSTAT")
+    await store.create(new("x2"))
+    assert (await store.get("x2")).epoch == EPOCH
+    assert [one.execution_id for one in (await store.claim("me", 100, LEASE)).claims] == ["x2"]
+    # Only the script that created it has read the stream.
+    assert node.command("INFO", "commandstats")["cmdstat_xreadgroup"]["calls"] == 1
+
+
+async def test_soon_after_the_last_claim_creations_are_everybodys_again() -> None:
+    now = 0.0
+    births = Births(lambda: now, lambda _claim: None)
+    other = asyncio.get_running_loop().create_future()
+    await births.wait(100, LEASE, 0, other, 0.0)
+    assert births.begin("x1") is not None
+    now = KEPT_SECONDS
+    assert births.begin("x2") is None
 
 
 async def test_a_message_rings_for_what_was_taken_on(store: RedisStore, other: RedisStore) -> None:

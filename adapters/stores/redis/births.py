@@ -1,4 +1,5 @@
-"""Executions that this process takes on in the act that creates them, for a claim of its own that waits.
+"""Executions that this process takes on in the act that creates them, for a claim of its own that waits, or
+did a moment ago.
 
 It spares the way over the stream: a blocking read that ends and begins anew, a claim, and for an execution
 alone the time of both. What is taken on so is bounded, since nobody else gets a share of it: beyond that, and
@@ -6,6 +7,7 @@ wherever a ticket waits already, a creation leaves a ticket to all workers.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +34,8 @@ class Births:
     def __init__(self, monotonic: Callable[[], float], give_back: Callable[[Claim], None]) -> None:
         self._monotonic = monotonic
         self._give_back = give_back
-        self._room = 0  # what the claim that waits can still take
+        self._room = 0  # what the claim that waits, or did just now, can still take
+        self._room_until = 0.0
         self._lease_seconds = 0.0
         self._idle_ms = 0
         self._in_hand: dict[str, float] = {}  # since when
@@ -60,6 +63,7 @@ class Births:
             return
         loop = asyncio.get_running_loop()
         self._room, self._lease_seconds, self._idle_ms = limit, lease_seconds, idle_ms
+        self._room_until = math.inf
         self._waiter = loop.create_future()
         other.add_done_callback(self._stir)
         timer = loop.call_later(seconds, self._stir)
@@ -69,18 +73,23 @@ class Births:
             timer.cancel()
             other.remove_done_callback(self._stir)
             self._waiter = None
-            self._room = 0
+            self._keep_open(self._room)
 
     def take(self, limit: int) -> list[tuple[Claim, Loaded]]:
         """What was born and not taken yet, `limit` at most."""
         taken, self._born = self._born[:limit], self._born[limit:]
+        if taken:
+            self._keep_open(limit - len(taken))
+        if self._timer is not None and not self._born:
+            self._timer.cancel()
+            self._timer = None
         return taken
 
     def begin(self, execution_id: str) -> "Birth | None":
         """A creation begins: what to ask for, where it is to be taken on."""
-        if self._room <= 0:
-            return None
         now = self._monotonic()
+        if self._room <= 0 or now > self._room_until:
+            return None
         if len(self._in_hand) >= MOST:
             self._in_hand = {
                 name: since for name, since in self._in_hand.items() if now - since < _FORGOTTEN_SECONDS
@@ -119,10 +128,15 @@ class Births:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        claims = [claim for claim, _ in self.take(len(self._born))]
+        born, self._born = self._born, []
+        claims = [claim for claim, _ in born]
         for claim in claims:
             self.let_go(claim.execution_id)
         return claims
+
+    def _keep_open(self, room: int) -> None:
+        """The next claim follows at once, mostly: what is created until then is its own."""
+        self._room, self._room_until = room, self._monotonic() + KEPT_SECONDS / 2
 
     def _give_up(self) -> None:
         self._timer = None
