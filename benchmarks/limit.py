@@ -2,10 +2,11 @@
 
 `python -m benchmarks.limit STORE ORIGIN [CLIENT]` answers questions on standard input as the generator does:
 so many executions of ten steps at once for so many seconds. A step is one call of the static endpoint, its
-answer read as JSON, and one append of an encoded batch of events, which is waited for: on Redis an RPUSH
-through the store's own wire (all of a turn of the loop in one write), in SQLite an INSERT by the store's own
-writer (group commit, synchronous=FULL). No leases, no decisions, no API, no history, no health. `CLIENT` is
-`wire` (the adapters' client) or `aiohttp` (that library as it is: what a first prototype would do).
+answer read as JSON, and one append of an encoded event, which is waited for: the event and its execution's
+record, as one act. On Redis a script of two commands through the store's own wire (all of a turn of the loop
+in one write), in SQLite two statements by the store's own writer (group commit, synchronous=FULL). No leases,
+no decisions, no API, no history, no health. `CLIENT` is `wire` (the adapters' client) or `aiohttp` (that
+library as it is: what a first prototype would do).
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import msgspec
 from yarl import URL
 
 from adapters.providers.wire.client import WireClient, WireConfig
+from adapters.providers.wire.endpoint import Endpoint
 from adapters.providers.wire.origins import address_rules
 from adapters.providers.wire.reply import Reply
 from adapters.stores.redis.address import Dial
@@ -33,11 +35,20 @@ from adapters.stores.sqlite_worker import Worker
 from benchmarks.generator import Seen
 from benchmarks.line import FIRST, STEPS
 
-HEADERS = {
+_APPEND = """
+local n = redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], 'version', n)
+return n
+"""
+"""The least that a step's commit is on Redis: an event appended, and its execution's record kept, as one."""
+
+FIXED = {
     "Content-Type": "application/json",
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "User-Agent": "sidestep",
+}
+OF_A_CALL = {
     "Idempotency-Key": "01K9XH2RJ7V0M3N8Q5T6W1Y2Z4/s0#1",
     "Sidestep-Attempt": "1",
     "Sidestep-Not-After": "1763689200123",
@@ -76,17 +87,17 @@ async def calling(client: str, url: str) -> AsyncIterator[Call]:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
             async def plain(body: bytes) -> bytes:
-                async with session.post(url, data=body, headers=HEADERS) as answer:
+                async with session.post(url, data=body, headers=FIXED | OF_A_CALL) as answer:
                     return await answer.read()
 
             yield plain
         return
     wire = WireClient(WireConfig(), address_rules(()))
     await wire.open()
-    target = URL(url)
+    target = Endpoint.of(URL(url), FIXED)
 
     async def ours(body: bytes) -> bytes:
-        reply = await wire.post(target, HEADERS, body, timeout_ms=30_000, fresh=False)
+        reply = await wire.post(target, OF_A_CALL, body, timeout_ms=30_000, fresh=False)
         assert isinstance(reply, Reply), reply
         return reply.body
 
@@ -110,11 +121,15 @@ async def appending(store: str) -> AsyncIterator[Append]:
         connection = connect(path, None, cache_mib=64)
         connection.pragma("journal_mode", "wal")
         connection.execute("CREATE TABLE journal (j INTEGER PRIMARY KEY, n TEXT, data BLOB) STRICT")
+        connection.execute("CREATE TABLE record (n TEXT PRIMARY KEY, version INTEGER) STRICT, WITHOUT ROWID")
         worker = Worker("limit", partial(connect, path, None, cache_mib=64), "BEGIN IMMEDIATE", lambda: None)
         worker.start(connection)
 
         def insert(cursor: apsw.Cursor, key: str, data: bytes) -> None:
             cursor.execute("INSERT INTO journal (n, data) VALUES (?, ?)", (key, data))
+            cursor.execute(
+                "INSERT INTO record VALUES (?, 1) ON CONFLICT DO UPDATE SET version = version + 1", (key,)
+            )
 
         try:
             yield lambda key, data: worker.do(lambda cursor: insert(cursor, key, data))
@@ -124,7 +139,10 @@ async def appending(store: str) -> AsyncIterator[Append]:
         where = URL(store)
         wire = await Wire.connect(Dial(host=where.host or "", port=where.port or 0), limit=10.0)
         try:
-            yield lambda key, data: wire.submit(pack("RPUSH", key, data), write=True)
+            sha1 = await wire.submit(pack("SCRIPT", "LOAD", _APPEND))
+            yield lambda key, data: wire.submit(
+                pack("EVALSHA", sha1, 2, key, f"{key}:record", data), write=True
+            )
         finally:
             wire.drop("done")
 
