@@ -17,14 +17,13 @@ from api.schemas.bodies import Creation, read_cancellation, read_creation
 from api.schemas.headers import idempotency_key, preferred_wait
 from api.schemas.queries import Query, no_query
 from api.services import limits_of, runtime_of
-from core.engine.endings import RESTING
+from core.engine.endings import RESTING, Rested
 from core.engine.spans import Span
 from core.engine.view import summary_of
 from core.errors import ExecutionEnded, ExecutionNotFound, InvalidDefinition, Problem, WorkflowNotFound
 from core.graph.findings import shown
 from core.graph.model import Json, Workflow
 from core.machine.requests import CANCEL
-from core.machine.state import State
 from core.machine.transitions import CANCELLED, EXECUTION_STATUSES, PENDING
 from core.ports.store import Filter
 
@@ -54,7 +53,7 @@ async def create_execution(request: Request) -> Response:
     given, said = _input(workflow, creation), _fingerprint(creation)
     runtime.prepare_soon(workflow)
     executions, waits = runtime.executions, request.app.state.waits
-    rest: State | str | None = PENDING
+    rest: Rested | str | None = PENDING
     if seconds is not None and waits.locked():
         seconds = None
     headers = {}
@@ -70,10 +69,10 @@ async def create_execution(request: Request) -> Response:
             await _still_there(runtime, created.execution_id)
             rest = await executions.rest(created.execution_id, seconds or 0)
     headers["location"] = f"/executions/{created.execution_id}"
-    status, state = (rest.status, rest) if isinstance(rest, State) else (rest, None)
+    status, rested = (rest.state.status, rest) if isinstance(rest, Rested) else (rest, None)
     if seconds is not None and status in RESTING:
         headers["preference-applied"] = "wait"
-        return answer(await executions.view(created.execution_id, state), HTTPStatus.CREATED, headers)
+        return answer(await executions.view(created.execution_id, rested), HTTPStatus.CREATED, headers)
     body = {"executionId": created.execution_id, "workflowId": workflow.id, "status": status}
     return answer(body, HTTPStatus.CREATED, headers)
 

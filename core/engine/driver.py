@@ -13,7 +13,7 @@ from typing import TypeVar, TypeVarTuple, assert_never
 from core.data.flow import Answer as Evaluated
 from core.data.flow import Request
 from core.engine.births import summarise
-from core.engine.endings import RESTING
+from core.engine.endings import RESTING, Account, Rested
 from core.engine.evaluating import evaluated
 from core.engine.facts import Answer, fits, in_time, left_by_former_owner
 from core.engine.inbox import heard, portion
@@ -27,7 +27,7 @@ from core.machine import events as ev
 from core.machine import snapshot
 from core.machine.decide import Abort, Command, Poll, Tell, decide
 from core.machine.evolve import evolve
-from core.machine.journal import Envelope, encode
+from core.machine.journal import Envelope, decode, encode
 from core.machine.paths import trace_of
 from core.machine.run import Asked
 from core.machine.state import State
@@ -59,6 +59,7 @@ class Driver:
     """Drives one claimed execution until it ends, waits, is parked, or is lost."""
 
     __slots__ = (
+        "_account",
         "_alarm",
         "_alarm_at",
         "_at_once",
@@ -86,6 +87,7 @@ class Driver:
         self.releasing = False
         self._means = means
         self._loaded = loaded
+        self._account: Account | None = None
         self._seated = False
         self._mailbox = Mailbox()
         self._calls: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -154,7 +156,7 @@ class Driver:
                 if isinstance(event, ev.FailedOver | ev.StepParked):
                     self._tell_board(event, state)
             if state.status in RESTING and committed is not None and not committed.inbox:
-                means.endings.rest(execution_id, state)
+                means.endings.rest(execution_id, Rested(state, self._told()))
             if committed is not None and committed.released:
                 await self._keep_snapshot(state)
                 return
@@ -186,9 +188,21 @@ class Driver:
         loaded, self._loaded = self._loaded, None
         if loaded is None:
             loaded = await self._persist(means.store.load, self.claim.execution_id)
-        state = await self._persist(rebuild, means.store, self.claim.execution_id, loaded, means.definitions)
+        envelopes = None
+        if loaded.snapshot is None and means.endings.awaited(self.claim.execution_id):
+            self._account = Account()
+            envelopes = [decode(batch) for batch in loaded.batches]
+            for envelope, batch in zip(envelopes, loaded.batches, strict=True):
+                self._account.add(envelope, len(batch))
+        state = await self._persist(
+            rebuild, means.store, self.claim.execution_id, loaded, means.definitions, envelopes
+        )
         self._snapshot_at = state.version
         return state, loaded.inbox
+
+    def _told(self) -> tuple[Envelope, ...] | None:
+        """The journal, where all of it is at hand."""
+        return None if self._account is None else self._account.whole()
 
     def _stand_up(self) -> None:
         if self._seated:
@@ -325,7 +339,13 @@ class Driver:
             release=release,
             wake_at_ms=wake_at,
         )
-        return await self._persist(means.store.commit, commit)
+        committed = await self._persist(means.store.commit, commit)
+        if self._account is not None:
+            if not means.endings.awaited(claim.execution_id):
+                self._account = None
+            elif events:
+                self._account.add(envelope, len(commit.batch.data))
+        return committed
 
     async def _keep_snapshot(self, state: State) -> None:
         """Best effort: losing a snapshot changes nothing, and so must failing to keep one."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from core.engine.births import created, newborn
 from core.engine.definitions import Definitions
-from core.engine.endings import Endings
+from core.engine.endings import Endings, Rested
 from core.engine.ids import any_shard, new_execution_id, shard_of
 from core.engine.lifecycle import LifeCycle
 from core.engine.rests import POLL_SECONDS, Rests
@@ -22,7 +22,6 @@ from core.errors import InvalidInput
 from core.graph.model import Json, Workflow
 from core.graph.reading import under_id
 from core.machine.journal import decode
-from core.machine.state import State
 from core.machine.transitions import TERMINAL
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
@@ -78,7 +77,7 @@ class Executions(LifeCycle):
         *,
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
-    ) -> tuple[Created, State | str | None]:
+    ) -> tuple[Created, Rested | str | None]:
         """As `create`, and then as `rest`; None where it is an earlier one, which is not waited for."""
         new = self._new(workflow, input_, "", idempotency_key, fingerprint)
         with self._rests.watch(new.execution_id) as rest:
@@ -146,9 +145,9 @@ class Executions(LifeCycle):
         self._definitions.remember(workflow)
         return newborn(execution_id, workflow, first, actor=caller or "api", idempotency=idempotency)
 
-    async def view(self, execution_id: str, state: State | None = None) -> ExecutionView:
-        """The execution, whole; `state` is the newest one that is at hand. Raises ExecutionNotFound."""
-        return await view_execution(self._store, self._definitions, execution_id, state)
+    async def view(self, execution_id: str, rested: Rested | None = None) -> ExecutionView:
+        """The execution, whole; `rested` is what a wait for it has just given. Raises ExecutionNotFound."""
+        return await view_execution(self._store, self._definitions, execution_id, rested)
 
     async def find(self, wanted: Filter, cursor: str | None, limit: int) -> Page:
         """A page of a listing, newest first."""
@@ -171,9 +170,9 @@ class Executions(LifeCycle):
         after `seconds`. Raises ExecutionNotFound.
         """
         rest = await self.rest(execution_id, seconds)
-        return rest if isinstance(rest, str) else rest.status
+        return rest if isinstance(rest, str) else rest.state.status
 
-    async def rest(self, execution_id: str, seconds: float) -> State | str:
+    async def rest(self, execution_id: str, seconds: float) -> Rested | str:
         """As `wait`, and the whole state where this process has it at hand."""
         with self._rests.watch(execution_id) as rest:
             return await self._rests.wait(rest, execution_id, seconds, fresh=False)

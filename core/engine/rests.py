@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from core.engine.endings import RESTING, Endings
-from core.machine.state import State
+from core.engine.endings import RESTING, Endings, Rested
 from core.ports.clock import Clock
 from core.ports.doorbell import Topic
 from core.ports.store import Store
@@ -53,9 +52,9 @@ class Rests:
                 self._waiting.discard(rest)
                 rest.stop_listening()
 
-    async def wait(self, rest: "Rest", execution_id: str, seconds: float, *, fresh: bool) -> State | str:
-        """The state in which it comes to rest; or else its status at rest, or after `seconds`, or at the end
-        of all waits. `fresh`: it was created after the watch began. Raises ExecutionNotFound.
+    async def wait(self, rest: "Rest", execution_id: str, seconds: float, *, fresh: bool) -> Rested | str:
+        """How it comes to rest, as its driver says; or else its status at rest, or after `seconds`, or at the
+        end of all waits. `fresh`: it was created after the watch began. Raises ExecutionNotFound.
         """
         ends = self._clock.monotonic() + seconds
         here = fresh and self._drives is not None
@@ -63,9 +62,9 @@ class Rests:
             await rest.next(min(seconds, CLAIMED_WITHIN))
             here = self._drives is not None and self._drives(execution_id)
         while True:
-            state = rest.state()
-            if state is not None:
-                return state
+            rested = rest.told()
+            if rested is not None:
+                return rested
             left = ends - self._clock.monotonic()
             over = self._over or left <= 0
             if over or not here:
@@ -82,15 +81,15 @@ class Rests:
 class Rest:
     """One who waits for one execution."""
 
-    def __init__(self, coming: asyncio.Future[State]) -> None:
+    def __init__(self, coming: asyncio.Future[Rested]) -> None:
         self._coming = coming
         self._woken = False
         self._turn: asyncio.Future[None] | None = None
         self._quiet: Callable[[], None] | None = None
         coming.add_done_callback(self.wake)
 
-    def state(self) -> State | None:
-        """The state in which it came to rest, once its driver has said so."""
+    def told(self) -> Rested | None:
+        """How it came to rest, once its driver has said so."""
         return self._coming.result() if self._coming.done() and not self._coming.cancelled() else None
 
     def listen(self, store: Store, execution_id: str) -> None:

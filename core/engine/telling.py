@@ -1,5 +1,6 @@
 """What people are shown of an execution's steps: each visit, attempt by attempt, as its events tell it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -82,7 +83,7 @@ class StepView(msgspec.Struct, kw_only=True, rename="camel"):
     undoes: str | None = None
 
 
-def steps_of(envelopes: list[Envelope], state: State) -> list[StepView]:
+def steps_of(envelopes: Sequence[Envelope], state: State) -> list[StepView]:
     """Every visit that the envelopes tell of, in order of entering, then the steps never reached."""
     steps = state.workflow.steps
     visits: dict[str, StepView] = {}

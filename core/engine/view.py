@@ -4,7 +4,7 @@ All of it is read from the journal. Only the newest `SHOWN` events stand in the 
 are those of the newest `TOLD`; the history call has the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import msgspec
 
 from core.data.context import instant
 from core.engine.definitions import Definitions
+from core.engine.endings import Rested
 from core.engine.hiding import without_query, without_tokens
 from core.engine.recovery import rebuild
 from core.engine.telling import StepView, steps_of
@@ -129,14 +130,20 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def view_execution(
-    store: Store, definitions: Definitions, execution_id: str, state: State | None = None
+    store: Store, definitions: Definitions, execution_id: str, rested: Rested | None = None
 ) -> ExecutionView:
-    """The execution as it is now; `state` is the newest one that is at hand. Raises ExecutionNotFound,
-    JournalUnreadable.
+    """The execution as it is now, or as it `rested` a moment ago, where its journal was kept. Raises
+    ExecutionNotFound, JournalUnreadable.
     """
+    if rested is not None and rested.journal:
+        begun = _begun(rested.journal)
+        if begun is not None:
+            return _viewed(rested.state, begun, rested.journal)
     loaded = await store.load(execution_id)
     envelopes = [decode(batch) for batch in loaded.batches]
-    if state is None or state.version != loaded.version:
+    if rested is not None and rested.state.version == loaded.version:
+        state = rested.state
+    else:
         state = await rebuild(store, execution_id, loaded, definitions, envelopes)
     before = max(0, loaded.version - TOLD)
     if loaded.snapshot is not None:
@@ -145,13 +152,19 @@ async def view_execution(
     if begun is None:
         # Its beginning is not among what is told of it.
         record = await store.get(execution_id)
-        begun = _Begun(record.workflow_id, record.created_at_ms)
-    shown = [one for one in envelopes if one.seq + len(one.events) > loaded.version - SHOWN]
+        begun = _Begun(record.workflow_id, loaded.digest, record.created_at_ms)
+    return _viewed(state, begun, envelopes, truncated=before > 0)
+
+
+def _viewed(
+    state: State, begun: "_Begun", envelopes: Sequence[Envelope], *, truncated: bool = False
+) -> ExecutionView:
+    shown = [one for one in envelopes if one.seq + len(one.events) > state.version - SHOWN]
     history = [event for envelope in shown for event in tell(envelope)][-SHOWN:]
     return ExecutionView(
-        execution_id=execution_id,
+        execution_id=state.execution_id,
         workflow_id=begun.workflow_id,
-        digest=loaded.digest,
+        digest=begun.digest,
         status=state.status,
         current_step_id=state.current_step,
         failed_over=state.failed_over,
@@ -168,7 +181,7 @@ async def view_execution(
         started_at=instant(begun.at),
         updated_at=instant(envelopes[-1].at if envelopes else begun.at),
         steps=steps_of(envelopes, state),
-        steps_truncated=before > 0,
+        steps_truncated=truncated,
         history=history,
         history_truncated=state.version > len(history),
     )
@@ -178,15 +191,18 @@ class _Begun(NamedTuple):
     """What the record of an execution has from its first event."""
 
     workflow_id: str
+    digest: str
     at: int
 
 
-def _begun(envelopes: list[Envelope]) -> _Begun | None:
+def _begun(envelopes: Sequence[Envelope]) -> _Begun | None:
     first = envelopes[0] if envelopes else None
     if first is None or first.seq != 1 or not first.events:
         return None
     created = first.events[0]
-    return _Begun(created.workflow_id, first.at) if isinstance(created, WorkflowCreated) else None
+    if not isinstance(created, WorkflowCreated):
+        return None
+    return _Begun(created.workflow_id, created.digest, first.at)
 
 
 def _plain(data: Json) -> Json:

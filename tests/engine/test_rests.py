@@ -9,13 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.stores.memory import MemoryStore
-from core.engine.endings import Endings
+from core.engine.endings import Endings, Rested
 from core.engine.executions import Executions
 from core.engine.rests import CLAIMED_WITHIN
 from core.errors import ExecutionNotFound
-from core.machine.state import State
 from core.ports.clock import Clock
-from core.ports.store import Message, Record
+from core.ports.store import Loaded, Message, Record
 from tests.engine.harness import World, line
 
 
@@ -25,6 +24,11 @@ class Asked(MemoryStore):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.times = 0
+        self.loads = 0
+
+    async def load(self, execution_id: str) -> Loaded:
+        self.loads += 1
+        return await super().load(execution_id)
 
     async def get(self, execution_id: str) -> Record:
         self.times += 1
@@ -67,8 +71,8 @@ async def test_a_new_execution_is_waited_for_without_asking_where_it_is_driven(t
     created, rest = waiting.result()
     assert created.fresh
     if together:
-        assert isinstance(rest, State)
-        assert rest.status == "COMPLETED"
+        assert isinstance(rest, Rested)
+        assert rest.state.status == "COMPLETED"
         assert place.asked == 0
     else:
         assert rest == "COMPLETED"
@@ -82,9 +86,13 @@ async def test_the_state_that_is_handed_over_shows_the_same_as_the_journal() -> 
     waiting = asyncio.create_task(place.waiting.create_and_rest(workflow, {}, 30))
     await place.run(waiting.done, place.worker)
     created, rest = waiting.result()
-    assert isinstance(rest, State)
+    assert isinstance(rest, Rested)
+    assert isinstance(place.store, Asked)
+    loads = place.store.loads
     shown = await place.waiting.view(created.execution_id, rest)
+    assert place.store.loads == loads
     assert shown == await place.waiting.view(created.execution_id)
+    assert shown == await place.waiting.view(created.execution_id, Rested(rest.state))
     assert shown.status == "COMPLETED"
     assert place.asked == 0
 
@@ -95,8 +103,8 @@ async def test_a_state_that_is_out_of_date_is_not_shown() -> None:
     waiting = asyncio.create_task(place.waiting.rest(execution_id, 30))
     await place.run(waiting.done, place.worker)
     rest = waiting.result()
-    assert isinstance(rest, State)
-    older = replace(rest, version=1, status="RUNNING")
+    assert isinstance(rest, Rested)
+    older = Rested(replace(rest.state, version=1, status="RUNNING"))
     assert (await place.waiting.view(execution_id, older)).status == "COMPLETED"
 
 
