@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
@@ -19,18 +19,6 @@ from core.ports.store import Claim, Hold, Idempotency, Snapshot
 from core.testing.contracts.store_base import message, new, release, step
 from tests.redis_servers import Node, start_node, start_sentinel
 from tests.stores.redis_parts import CLOCK, again, an_id, make, until
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with start_node() as node:
-        yield node
-
-
-@pytest.fixture
-def node(server: Node) -> Node:
-    server.command("FLUSHALL")
-    return server
 
 
 @pytest_asyncio.fixture

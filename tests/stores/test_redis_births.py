@@ -1,7 +1,7 @@
 """Executions that a process takes on in the act that creates them, since a claim of its own waits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -12,24 +12,12 @@ from adapters.stores.redis.store import RedisStore
 from core.errors import NotOwner
 from core.ports.store import Claim, Claims
 from core.testing.contracts.store_base import message, new, release, step
-from tests.redis_servers import Node, start_node
+from tests.redis_servers import Node
 from tests.stores.redis_parts import CLOCK, an_id, make, until
 
 LEASE = 30.0
 SOON = 3.0  # seconds: far less than a lease
 STREAM = "sidestep:{s0}:t"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with start_node() as node:
-        yield node
-
-
-@pytest.fixture
-def node(server: Node) -> Node:
-    server.command("FLUSHALL")
-    return server
 
 
 @pytest_asyncio.fixture

@@ -1,26 +1,13 @@
 """How much the acts of the Redis store send and ask for, counted in Redis's own commands."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 
 from adapters.stores.redis.store import RedisStore
 from core.testing.contracts.store_base import new, step
-from tests.redis_servers import Node, start_node
+from tests.redis_servers import Node
 from tests.stores.redis_parts import an_id, make
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with start_node() as node:
-        yield node
-
-
-@pytest.fixture
-def node(server: Node) -> Node:
-    server.command("FLUSHALL")
-    return server
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,7 @@
 """What the Redis store adds to the contract: several processes, checks at the start, memory, accidents."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -23,18 +23,6 @@ from core.ports.store import Claim, Filter, Snapshot
 from core.testing.contracts.store_base import Rings, message, new, release, step
 from tests.redis_servers import Node, start_node
 from tests.stores.redis_parts import CLOCK, an_id, make, until
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with start_node() as node:
-        yield node
-
-
-@pytest.fixture
-def node(server: Node) -> Node:
-    server.command("FLUSHALL")
-    return server
 
 
 @pytest_asyncio.fixture

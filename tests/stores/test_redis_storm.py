@@ -8,7 +8,7 @@ acts at the same time and checks what must hold in any order.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from core.errors import NotOwner, SidestepError
 from core.ports.store import Claim, Commit, Filter, Hold, Idempotency, Snapshot, Store
 from core.testing.clock import ManualClock
 from core.testing.contracts.store_base import message, new, step
-from tests.redis_servers import Node, start_node
+from tests.redis_servers import Node
 from tests.stores.redis_parts import CLOCK, an_id, make
 
 IDS = [f"x{i}" for i in range(12)]
@@ -42,12 +42,6 @@ ACTS = [
     *("deliver", "deliver", "give_back", "renew", "snapshot", "remove", "history"),
 ]
 FAR = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with start_node() as node:
-        yield node
 
 
 @pytest_asyncio.fixture
