@@ -114,6 +114,21 @@ async def test_what_is_created_between_two_claims_is_the_next_ones(store: RedisS
     assert node.command("INFO", "commandstats")["cmdstat_xreadgroup"]["calls"] == 1
 
 
+async def test_what_is_born_as_the_claim_goes_off_with_something_else_is_given_back_soon() -> None:
+    """A worker that is full by then does not claim again: the execution must not wait for a lease."""
+    given: list[Claim] = []
+    births = Births(lambda: 0.0, given.append)
+    reading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    claim = asyncio.create_task(births.wait(100, LEASE, 0, reading, 20.0))
+    await until(lambda: births.wanted)
+    birth = births.begin("x1")
+    assert birth is not None
+    reading.set_result(None)
+    births.end(new("x1"), birth, taken=True)
+    await claim
+    await until(lambda: given == [Claim("x1", EPOCH, LEASE)], SOON)
+
+
 async def test_soon_after_the_last_claim_creations_are_everybodys_again() -> None:
     now = 0.0
     births = Births(lambda: now, lambda _claim: None)
@@ -160,6 +175,28 @@ async def test_nothing_is_taken_on_before_a_ticket_that_waits(store: RedisStore)
     owned = [*(await claim).claims, *(await store.claim("me", 5, LEASE, 1.0)).claims]
     assert {one.execution_id for one in owned} == {"x1", "x2"}
     assert {one.epoch for one in owned} == {1}
+
+
+async def test_a_ticket_that_waits_is_not_kept_by_a_creation_where_an_accident_hid_it(
+    store: RedisStore, other: RedisStore, node: Node
+) -> None:
+    """An entry that was deleted by hand is pending still, so as many are pending as there are tickets."""
+    await other.create(new("x0"))
+    await other.claim("other", 1, LEASE)
+    for entry, _ in node.command("XRANGE", STREAM, "-", "+"):
+        node.command("XDEL", STREAM, entry)
+    await other.create(new("x1"))
+    assert node.command("XPENDING", STREAM, "w")["pending"] == node.command("XLEN", STREAM) == 1
+    births = births_of(store)
+    reading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(births.wait(5, LEASE, 0, reading, 20.0))
+    await until(lambda: births.wanted)
+    await store.create(new("x2"))
+    reading.set_result(None)
+    await waiting
+    taken = (await other.claim("other", 5, LEASE)).claims
+    assert {one.execution_id for one in taken} == {"x1", "x2"}
+    assert node.command("XLEN", STREAM) == 2
 
 
 async def test_without_its_consumer_group_a_creation_succeeds_and_takes_nothing_on(

@@ -109,9 +109,9 @@ class Births:
         journal = Loaded(digest=new.digest, version=new.batch.count, snapshot=None, batches=batches, inbox=())
         claim = Claim(new.execution_id, EPOCH, birth.lease_until)
         self._born.append((claim, journal))
-        if self._waiter is not None:
-            self._stir()
-        elif self._timer is None:
+        self._stir()
+        # Also where a claim waits: it may go off with what was read, and be the last for long.
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._give_up)
 
     def unknown(self, execution_id: str) -> None:

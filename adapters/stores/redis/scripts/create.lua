@@ -36,11 +36,20 @@ local first = pending and not pending.err and pending[1] == redis.call('XLEN', t
 local entry = redis.call('XADD', t, '*', 'i', id)
 if first then
   local read = redis.call('XREADGROUP', 'GROUP', 'w', 'w', 'COUNT', 1, 'STREAMS', t, '>')
-  if read[1][2][1][1] == entry then
+  local found = read and read[1][2][1]
+  if found and found[1] == entry then
     -- Not 1, which is that of a first claim by the stream: who did not hear the answer gives this one back.
     epoch, owner = '2', ARGV[15]
     if ARGV[16] ~= '0' then
       redis.call('XCLAIM', t, 'w', 'w', 0, entry, 'IDLE', ARGV[16], 'JUSTID')
+    end
+  elseif found then
+    -- An entry that somebody deleted by hand is pending still, and hid that one waits. That one goes back.
+    local before = p .. 'x:' .. found[2][2]
+    redis.call('XACK', t, 'w', found[1])
+    redis.call('XDEL', t, found[1])
+    if redis.call('HGET', before, 't') == found[1] then
+      redis.call('HSET', before, 't', redis.call('XADD', t, '*', 'i', found[2][2]))
     end
   end
 end
