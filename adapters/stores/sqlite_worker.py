@@ -231,8 +231,10 @@ class Worker:
             if not batch.ran:
                 self._roll_back()
                 self._be_patient(PATIENCE_MS)
-                self._run(batch)
-                self._be_patient(0)
+                try:
+                    self._run(batch)
+                finally:
+                    self._be_patient(0)
             if batch.jobs:
                 self._cursor.execute("COMMIT")
         except (apsw.Error, OSError, MemoryError) as error:

@@ -6,11 +6,14 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from adapters.clock import SystemClock
 from adapters.stores import sqlite_newborn
 from adapters.stores.sqlite import SqliteStore
+from adapters.stores.sqlite_worker import Worker
+from core.errors import StoreUnavailable
 from core.ports.store import Filter
 from core.testing.contracts.store_base import message, new, step
 from tests.stores.power_loss import LossyDisk
@@ -85,6 +88,20 @@ async def test_while_the_disk_hangs_in_a_sync_the_loop_goes_on_and_what_comes_in
     await asyncio.gather(hanging, *waiting)
     assert disk.syncs - syncs == 2, "the one that hung, and one for all that waited"
     await store.close()
+
+
+async def test_after_a_full_disk_the_loop_waits_for_no_lock(path: Path) -> None:
+    """The thread is patient with a shell that has the lock; the loop, which is next, must not be."""
+
+    def find_no_room(_: apsw.Cursor) -> None:
+        raise apsw.FullError
+
+    worker = Worker("worker", lambda: apsw.Connection(str(path)), "BEGIN IMMEDIATE", lambda: None)
+    worker.start(apsw.Connection(str(path)))
+    with pytest.raises(StoreUnavailable):
+        await worker.do(find_no_room, heavy=True)
+    assert await worker.do(lambda cursor: cursor.connection.pragma("busy_timeout")) == 0
+    await worker.stop()
 
 
 async def test_while_a_shell_has_the_lock_the_loop_goes_on_and_commits_wait_for_it(
