@@ -11,6 +11,7 @@ PLACEHOLDER: Final = "us-east-1:111111111111"
 """Region and account in names that AWS would give: an execution that does not run there has neither."""
 
 
+@lru_cache(maxsize=4_096)
 def instant(at_ms: int) -> str:
     """Milliseconds since the Unix epoch as RFC 3339 in UTC, to the millisecond."""
     second, ms = divmod(at_ms, 1000)

@@ -1,6 +1,7 @@
 """What people are shown of an execution's steps: each visit, attempt by attempt, as its events tell it."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -108,12 +109,16 @@ def steps_of(envelopes: Sequence[Envelope], state: State) -> list[StepView]:
 
 
 def _view(step: Step, visit: str | None, status: str) -> StepView:
-    kind = str(step.__struct_config__.tag)
-    seen = StepView(step_id=step.id, visit=visit, type=kind, status=status, attempts=[])
+    seen = StepView(step_id=step.id, visit=visit, type=_kind(type(step)), status=status, attempts=[])
     if isinstance(step, TaskStep):
         seen.fallbacks = len(step.targets) - 1
         seen.failover_on = ["functionError"] if step.failover_on_function_error else []
     return seen
+
+
+@cache
+def _kind(step: type[Step]) -> str:
+    return str(step.__struct_config__.tag)
 
 
 def _begin(seen: StepView, event: ev.StepStarted, at: str) -> None:
@@ -144,7 +149,7 @@ def _note(seen: StepView, event: ev.AnyEvent, at: str) -> None:
                 )
             )
         case ev.AttemptSucceeded():
-            _end(seen, event.attempt, at, COMPLETED, executed="YES", duration_ms=event.duration_ms)
+            _succeed(seen, event, at)
         case ev.StepCompleted():
             seen.status, seen.ended_at = COMPLETED, at
         case ev.AttemptFailed():
@@ -209,17 +214,30 @@ def _called_back(seen: StepView, event: ev.CallbackReceived, at: str) -> None:
     _end(seen, event.attempt, at, status, executed="YES", signal="callback", **facts)
 
 
+def _succeed(seen: StepView, event: ev.AttemptSucceeded, at: str) -> None:
+    attempt = _attempt(seen, event.attempt)
+    if attempt is not None:
+        attempt.status, attempt.ended_at = COMPLETED, at
+        attempt.executed, attempt.duration_ms = "YES", event.duration_ms
+
+
 def _end(seen: StepView, number: int, at: str, status: str, **facts: Any) -> None:
     _change(seen, number, status=status, ended_at=at, **facts)
 
 
 def _change(seen: StepView, number: int, **facts: Any) -> None:
+    attempt = _attempt(seen, number)
+    if attempt is not None:
+        for name, value in facts.items():
+            setattr(attempt, name, value)
+
+
+def _attempt(seen: StepView, number: int) -> AttemptView | None:
     # It is the newest, as a rule.
     for attempt in reversed(seen.attempts):
         if attempt.attempt == number:
-            for name, value in facts.items():
-                setattr(attempt, name, value)
-            return
+            return attempt
+    return None
 
 
 def _waits_for(state: State, visit: Visit) -> str | None:

@@ -264,15 +264,15 @@ def tell(envelope: Envelope) -> list[HistoryEvent]:
     """The public history's form of what one commit appended."""
     at = instant(envelope.at)
     told = []
-    for seq, event in numbered(envelope):
-        fields = msgspec.to_builtins(event)
+    plain = msgspec.to_builtins(envelope.events)
+    for (seq, event), fields in zip(numbered(envelope), plain, strict=True):
         name = fields.pop("kind")
         for field in _retold(type(event)):
             if field in fields:
-                fields[field] = _retell(field, fields)
-        told.append(
-            HistoryEvent(seq=seq, timestamp=at, type=name, step_id=fields.pop("stepId", None), details=fields)
-        )
+                value = fields[field]
+                fields[field] = instant(value) if field in _TIMES else _retell(field, value, fields["visit"])
+        step_id = fields.pop("stepId", None)
+        told.append(HistoryEvent(seq=seq, timestamp=at, type=name, step_id=step_id, details=fields))
     return told
 
 
@@ -281,15 +281,8 @@ def _retold(kind: type[AnyEvent]) -> tuple[str, ...]:
     return tuple(field for field in kind.__struct_encode_fields__ if field in _RETOLD)
 
 
-def _retell(field: str, fields: dict[str, Any]) -> Any:
-    value = fields[field]
-    match field:
-        case "location":
-            return without_query(value)
-        case "entry":
-            return without_tokens(value, fields["visit"])
-        case _:
-            return instant(value)
+def _retell(field: str, value: Any, visit: str) -> Any:
+    return without_query(value) if field == "location" else without_tokens(value, visit)
 
 
 def summary_of(record: Record) -> dict[str, Any]:

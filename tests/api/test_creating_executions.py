@@ -1,6 +1,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from api.limits import Limits
 from tests.api.serving import HEADERS, Server, serving
 
@@ -72,6 +74,26 @@ async def test_a_caller_who_prefers_to_wait_gets_the_finished_execution(server: 
     assert answer.headers["preference-applied"] == "wait"
     view = answer.json()
     assert (view["status"], view["output"]) == ("COMPLETED", {"n": 1, "seen": {"n": 1}})
+
+
+@pytest.mark.parametrize("step", ["echo", "own-error", "over", "choice", "map", "parked", "wait", "big"])
+async def test_what_a_wait_is_answered_is_byte_for_byte_what_is_read_later(server: Server, step: str) -> None:
+    task = server.functions.task
+    over = {"provider": "HTTP", "functionId": f"{server.functions.url}/echo"}
+    choices = [{"variable": "n", "operator": "gt", "value": 0.5, "next": "t"}]
+    steps: list[dict[str, Any]] = {
+        "over": [task("s", "down", fallbacks=[over])],
+        "choice": [{"id": "s", "type": "CHOICE", "choices": choices, "default": "t"}, task("t", "echo")],
+        "map": [{"id": "s", "type": "MAP", "items": "xs", "each": "t"}, task("t", "echo")],
+        "parked": [task("s", "held", effects="atMostOnce", timeout=100)],
+        "wait": [{"id": "s", "type": "WAIT", "seconds": 1, "next": "t"}, task("t", "echo")],
+    }.get(step, [task("s", step)])
+    given = {"n": 1.0, "xs": [1, 2.5e300, {"a": None}, "h\u00e9\u2028"]}
+    body = {"workflow": {"id": "flow", "startAt": "s", "steps": steps}, "input": given}
+    answer = await server.client.post("/executions", json=body, headers={"Prefer": "wait=20"})
+    assert answer.headers.get("preference-applied") == "wait", answer.text
+    later = await server.client.get(answer.headers["location"])
+    assert answer.content == later.content
 
 
 async def test_a_wait_that_is_too_short_answers_as_if_nobody_had_waited(light: Server) -> None:
