@@ -336,6 +336,30 @@ def test_a_reply_that_comes_before_its_request_was_sent_counts_and_ends_the_conn
         assert peer.connections == 2
 
 
+@LOOPS
+def test_a_server_that_answers_early_and_reads_no_more_holds_no_connection(loop: Any) -> None:
+    """Whatever is left of the request would stay in memory for as long as the server likes."""
+
+    def behave(peer: Peer, line: Line) -> None:
+        line.some()
+        line.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        peer.go.wait(20)
+
+    async def call() -> Reply | Outcome:
+        async with client() as one:
+            early = await post(one, peer, content=b" " * (32 << 20))
+            # What nobody outside can see is what is held.
+            pool = one._pooled
+            assert pool is not None
+            async with asyncio.timeout(5):
+                while pool._live:
+                    await asyncio.sleep(0)
+            return early
+
+    with Peer(behave).running() as peer:
+        assert told(loop(call())) == (413, None)
+
+
 # ---- what is sent
 
 

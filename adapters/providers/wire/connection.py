@@ -160,7 +160,10 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         answer.set_result(self._reader.reply())
-        if self._reader.reusable and not self.closed and not unsent:
+        if unsent:
+            # In good order it would close once the rest is taken: with a peer that reads no more, never.
+            self.abort()
+        elif self._reader.reusable and not self.closed:
             self._owner.keep(self)
         else:
             self.close()
