@@ -43,6 +43,10 @@ class Carrier(Protocol):
         """The answer is complete."""
         ...
 
+    def hang_up(self) -> None:
+        """End once what was written is taken, within bounds."""
+        ...
+
 
 class Exchange:
     """`receive` and `send` of one request. `whole`: the request came to its end; `started` and `complete` are
@@ -90,12 +94,12 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._carrier.transport.close()
+            self._carrier.hang_up()
             raise
         except Exception:
             log.exception("a request was left unanswered")
         if not self.complete:
-            self._carrier.transport.close()
+            self._carrier.hang_up()
 
     def take(self, body: bytes) -> None:
         """A piece of the body has come. Behind an answer, it is dropped."""
@@ -207,7 +211,7 @@ class Exchange:
             self.complete = True
             self._wake()
             if not self.keep_alive:
-                transport.close()
+                self._carrier.hang_up()
             self._carrier.answered()
 
     def _wake(self) -> None:

@@ -122,6 +122,8 @@ class Connection(asyncio.Protocol):
             and not current.started
             and current.scope["method"] in {"POST", "PUT"}
         )
+        if not self._half_closed:
+            self.hang_up()
         return self._half_closed
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -146,7 +148,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """It reads again."""
-        if self._stall_timer is not None:
+        if self._stall_timer is not None and not self.transport.is_closing():
             self._stall_timer.cancel()
             self._stall_timer = None
         if self._writable is not None:
@@ -158,7 +160,7 @@ class Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: answer what is under way, and nothing more."""
         if self._current is None:
-            self.transport.close()
+            self.hang_up()
         else:
             self._current.keep_alive = False
 
@@ -209,7 +211,8 @@ class Connection(asyncio.Protocol):
             "state": self._app_state.copy(),
         }
         keep_alive = version == "1.1" and parser.should_keep_alive()
-        self._read = Exchange(self, scope, keep_alive=keep_alive, expects=expects)
+        # Who speaks the old version knows no interim answers (RFC 9110, section 10.1.1).
+        self._read = Exchange(self, scope, keep_alive=keep_alive, expects=expects and version == "1.1")
         if self._current is None:
             self._start(self._read)
         else:
@@ -254,6 +257,14 @@ class Connection(asyncio.Protocol):
         self._rest()
         self._regulate()
 
+    def hang_up(self) -> None:
+        """Close once what was written is taken; break off where the caller does not take it."""
+        if self.transport.is_closing():
+            return
+        self.transport.close()
+        if self._stall_timer is None and self.transport.get_write_buffer_size():
+            self._stall_timer = self._loop.call_later(self.limits.stall_seconds, self.transport.abort)
+
     # Inside
 
     def _its_parser(self) -> httptools.HttpRequestParser:
@@ -275,7 +286,7 @@ class Connection(asyncio.Protocol):
         if self._broken:
             self._refuse()
         elif self._half_closed:
-            self.transport.close()
+            self.hang_up()
         else:
             # Of a body that nobody wanted, the rest is due by then too.
             self._due_in(self.limits.head_seconds if self._in_head else self._config.timeout_keep_alive)
@@ -358,7 +369,7 @@ class Connection(asyncio.Protocol):
             f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self.hang_up()
 
     def _regulate(self) -> None:
         """Read on, or have the caller wait."""
@@ -389,5 +400,5 @@ class Connection(asyncio.Protocol):
             return
         if self._deadline > self._loop.time():
             self._timer = self._loop.call_at(self._deadline, self._look)
-        elif not self.transport.is_closing():
-            self.transport.close()
+        else:
+            self.hang_up()

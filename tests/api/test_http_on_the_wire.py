@@ -178,6 +178,13 @@ async def test_who_speaks_the_old_version_is_answered_and_hung_up_on() -> None:
         assert b"connection: close\r\n" in said
 
 
+async def test_who_speaks_the_old_version_is_sent_no_interim_answer() -> None:
+    head = b"POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    async with wire() as server:
+        said = await server.said_to([head, b"{}"])
+        assert said.startswith(b"HTTP/1.1 200 ")
+
+
 GOOD = [
     (b"GET /plain?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /plain x=1 "),
     (HEAD + b"Content-Length: 5\r\n\r\nhello", b"POST /a  hello"),
