@@ -209,6 +209,8 @@ class Exchange:
             transport.write(b"".join(pieces))
         if not more:
             self.complete = True
+            # What came of a body that nobody took must not keep its sender from the next request.
+            self._body, self.held = [], 0
             self._wake()
             if not self.keep_alive:
                 self._carrier.hang_up()

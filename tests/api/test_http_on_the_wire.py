@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from api.exchange import HIGH_WATER
 from api.limits import Limits
 from api.protocol import Connection, protocol_class
 
@@ -176,6 +177,31 @@ async def test_who_speaks_the_old_version_is_answered_and_hung_up_on() -> None:
         said = await server.said_to([b"GET /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"])
         assert said.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close\r\n" in said
+
+
+async def test_a_large_body_that_nobody_takes_holds_up_no_request_behind_it() -> None:
+    asked = asyncio.Event()
+
+    async def takes_nothing(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await asked.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async with wire(takes_nothing) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        connection = await server.taken.get()
+        size = 10 * HIGH_WATER
+        writer.write(b"GET /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size)
+        writer.write(b"x" * size + LAST)
+        async with asyncio.timeout(10):
+            # What nobody outside can see is that the server reads no more for now.
+            while connection._reading:
+                await asyncio.sleep(0)
+            asked.set()
+            said = await reader.read()
+        assert said.count(b"HTTP/1.1 200 ") == 2
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_who_speaks_the_old_version_is_sent_no_interim_answer() -> None:
