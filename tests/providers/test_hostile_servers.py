@@ -314,6 +314,29 @@ def test_a_connection_is_not_used_after_such_a_reply(first: bytes, loop: Any) ->
 
 
 @LOOPS
+def test_a_body_that_cannot_be_and_comes_late_is_no_ones_answer(loop: Any) -> None:
+    """A 204 has no body, whatever it says of one; sent behind the next request, it would be its answer."""
+    evil = b'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"evil"'
+
+    def behave(peer: Peer, line: Line) -> None:
+        if line.number > 1:
+            answering(OK)(peer, line)
+            return
+        peer.next_request(line)
+        line.send(b"HTTP/1.1 204 No Content\r\nContent-Length: %d\r\n\r\n" % len(evil))
+        if peer.next_request(line):
+            line.send(evil)
+
+    async def calls() -> list[Reply | Outcome]:
+        async with client() as one:
+            return [await post(one, peer), await post(one, peer)]
+
+    with Peer(behave).running() as peer:
+        ends = loop(calls())
+        assert [(told(end), end.body) for end in ends] == [((204, None), b""), ((200, None), b"true")]
+
+
+@LOOPS
 def test_a_reply_that_comes_before_its_request_was_sent_counts_and_ends_the_connection(loop: Any) -> None:
     """The rest of the request would be read as the beginning of the next one."""
 

@@ -162,6 +162,15 @@ def test_what_follows_a_reply_spoils_the_connection_and_not_the_reply(after: byt
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, close\r\n\r\n", False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", True),
+        (
+            b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n0\r\n\r\n",
+            False,
+        ),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", True),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n", False),
+        (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n", False),
     ],
 )
 def test_a_connection_is_kept_where_the_server_keeps_it(raw: bytes, keeps: bool) -> None:

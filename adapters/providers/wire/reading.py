@@ -18,6 +18,7 @@ _MOST_AROUND_A_BYTE = 8
 """Bytes that chunked coding may spend on one byte of a body; a chunk of one byte takes six."""
 
 _CONTINUE, _SWITCHING = 100, 101
+_BODILESS = (204, 304)
 
 
 class Progress(Enum):
@@ -156,7 +157,17 @@ class ReplyReader:
         """The end of a reply, or of an interim one."""
         if not self.in_head and not self._whole and self._parser is not None:
             self._whole = True
-            self._keep = self._parser.should_keep_alive()
+            self._keep = self._parser.should_keep_alive() and self._is_plain(self._parser)
+
+    def _is_plain(self, parser: HttpResponseParser) -> bool:
+        """Whether all agree on where the reply ends. A body where there can be none may come all the same,
+        and later; HTTP/1.0 has no codings, and its connection ends where one is used (RFC 9112, 6.1).
+        """
+        if self._status not in _BODILESS and parser.get_http_version() != "1.0":
+            return True
+        if _field(self._fields, b"transfer-encoding") is not None:
+            return False
+        return self._status not in _BODILESS or not int(_field(self._fields, b"content-length") or 0)
 
 
 def _field(fields: list[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
