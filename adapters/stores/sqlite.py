@@ -51,6 +51,11 @@ from core.ports.store import (
 TIMER_WINDOW = 8_192
 """About 2 MB; 4,096 of them are read in some 5 ms."""
 
+LARGE = 131_072
+"""Bytes of a journal's batch above which the writer's thread runs the act, and not the event loop: a megabyte
+takes some 5 ms, and several hundred acts may come in one turn.
+"""
+
 _SWEEP_EVERY = 32  # keyed creations; each sweep takes away up to sqlite_writes.SWEPT records
 
 T = TypeVar("T")
@@ -132,7 +137,8 @@ class SqliteStore(Store):
             now_ms=self._clock.now_ms(),
             sweep=self._keyed % _SWEEP_EVERY == 0,
         )
-        return await self._write(run, partial(self._created, new))
+        heavy = len(new.batch.data) > LARGE
+        return await self._write(run, partial(self._created, new), heavy=heavy)
 
     async def claim(
         self,
@@ -184,7 +190,8 @@ class SqliteStore(Store):
         self._check_open()
         ticket = self._desk.begin_commit(commit.execution_id, commit.epoch)
         run = partial(sqlite_writes.commit, wanted=commit, owned=ticket is not None)
-        done = await self._write(run, partial(self._committed, commit, ticket))
+        heavy = len(commit.batch.data) > LARGE
+        done = await self._write(run, partial(self._committed, commit, ticket), heavy=heavy)
         return Committed(inbox=done.inbox, released=done.released)
 
     async def deliver(self, execution_id: str, message: Message, *, revive: bool = False) -> bool:

@@ -7,8 +7,8 @@ Who does what. A statement takes microseconds, and SQLite lets go of the interpr
 thread beside a busy event loop every one of them waits to get the lock back. So the event loop itself runs
 the statements of ordinary acts, which touch a few pages that are mostly in memory, and the thread does what
 waits for the disk: COMMIT, the copying of the log, connecting, waiting for somebody's lock. The connection
-belongs to one side at a time, and changes hands twice a transaction. Acts that read much, or what nobody
-read lately, are `heavy`: the thread runs all of them.
+belongs to one side at a time, and changes hands twice a transaction. Acts that write or read much, or read
+what nobody read lately, are `heavy`: the thread runs all of them.
 
 A job makes its checks before its writes, so that one that is refused has written nothing. A job that fails
 otherwise (an argument that cannot be stored) is taken out and the rest of its batch runs again: jobs depend

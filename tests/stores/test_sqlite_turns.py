@@ -11,7 +11,7 @@ import pytest
 
 from adapters.clock import SystemClock
 from adapters.stores import sqlite_newborn
-from adapters.stores.sqlite import SqliteStore
+from adapters.stores.sqlite import LARGE, SqliteStore
 from adapters.stores.sqlite_worker import Worker
 from core.errors import StoreUnavailable
 from core.ports.store import Filter
@@ -88,6 +88,29 @@ async def test_while_the_disk_hangs_in_a_sync_the_loop_goes_on_and_what_comes_in
     await asyncio.gather(hanging, *waiting)
     assert disk.syncs - syncs == 2, "the one that hung, and one for all that waited"
     await store.close()
+
+
+async def test_what_is_large_is_written_by_the_thread(store: SqliteStore) -> None:
+    """A megabyte takes milliseconds, and many of them at once would hold up the loop for long."""
+    assert store._writer is not None
+    assert store._writer._connection is not None
+    threads: dict[str, set[int]] = {}
+
+    def note(_: apsw.Cursor, sql: str, bindings: object) -> bool:
+        if sql.startswith("INSERT INTO journal") and isinstance(bindings, tuple):
+            size = "large" if len(bytes(bindings[-1])) > 1_000 else "small"
+            threads.setdefault(size, set()).add(threading.get_ident())
+        return True
+
+    store._writer._connection.exec_trace = note
+    large = b"x" * (LARGE + 1)
+    await asyncio.gather(store.create(new("x1", data=large)), store.create(new("x2")))
+    for claim in (await store.claim("o", 2, 60.0)).claims:
+        await store.commit(step(claim, 1, data=large))
+        await store.commit(step(claim, 2))
+    here = threading.get_ident()
+    assert threads["small"] == {here}
+    assert here not in threads["large"]
 
 
 async def test_after_a_full_disk_the_loop_waits_for_no_lock(path: Path) -> None:
