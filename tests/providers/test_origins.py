@@ -40,6 +40,7 @@ METADATA = [
     "http://[::ffff:a9fe:a9fe]/",
     "http://[::169.254.169.254]/",
     "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[::ffff:0:a9fe:a9fe]/",
     "http://[2002:a9fe:a9fe::]/",
     "http://[fe80::1]/",
     "http://[fd00:ec2::254]/",
@@ -165,7 +166,8 @@ def test_an_ipv6_address_is_never_better_than_the_ipv4_address_in_it(address: ob
     mapped = f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"
     nat64 = f"64:ff9b::{number >> 16:x}:{number & 0xFFFF:x}"
     sixtofour = f"2002:{number >> 16:x}:{number & 0xFFFF:x}::1"
-    for text in (mapped, nat64, sixtofour):
+    translated = f"::ffff:0:{number >> 16:x}:{number & 0xFFFF:x}"
+    for text in (mapped, translated, nat64, sixtofour):
         assert kind_of(ip_address(text)) >= inner, text
 
 

@@ -2,7 +2,7 @@
 
 Three kinds: *forbidden* (never: metadata services, link-local, multicast, unspecified, reserved), *local*
 (loopback, private and shared ranges: only where the settings say so) and *public*. An IPv6 address that
-carries an IPv4 one inside (mapped, 6to4, Teredo, NAT64) is as bad as the worse of the two.
+carries an IPv4 one inside (mapped, translated, 6to4, Teredo, NAT64) is as bad as the worse of the two.
 """
 
 from enum import IntEnum
@@ -37,7 +37,12 @@ METADATA = frozenset(
 for the list."""
 
 THIS_NETWORK = IPv4Network("0.0.0.0/8")
-NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+TRANSLATED = (
+    IPv6Network("64:ff9b::/96"),  # NAT64
+    IPv6Network("64:ff9b:1::/48"),  # NAT64 of one's own
+    IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated (RFC 2765)
+)
+"""A translator on the way turns these into the IPv4 address inside."""
 
 
 def kind_of(address: IpAddress) -> Kind:
@@ -69,8 +74,10 @@ def _carried(address: IpAddress) -> tuple[IPv4Address, ...]:
         found.append(address.sixtofour)
     if address.teredo is not None:
         found.extend(address.teredo)
-    if any(address in network for network in NAT64) or (int(address) >> 32 == 0 and not address.is_loopback):
-        # The last 32 bits: NAT64, and the deprecated "IPv4-compatible" form.
+    if any(address in network for network in TRANSLATED) or (
+        int(address) >> 32 == 0 and not address.is_loopback
+    ):
+        # The last 32 bits: translated ones, and the deprecated "IPv4-compatible" form.
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return tuple(found)
 
