@@ -21,6 +21,11 @@ from api.exchange import HIGH_WATER, Exchange
 from api.limits import Limits
 from api.problems import MEDIA_TYPE, Refusal
 
+LENGTH_DIGITS = 20
+"""Digits of a Content-Length of 64 bits. llhttp takes any number of zeros before them, which not everything
+behind it reads.
+"""
+
 SLICE = 16_384
 """Bytes that the parser gets at once; requests behind one another in them are read before they are wanted."""
 
@@ -196,6 +201,8 @@ class Connection(asyncio.Protocol):
                 hosts += 1
             elif name == b"expect":
                 expects = value.lower() == b"100-continue"
+            elif name == b"content-length" and len(value) > LENGTH_DIGITS:
+                raise _Malformed
         if version not in ("1.0", "1.1") or hosts > 1 or (version == "1.1" and not hosts):
             raise _Malformed
         raw_path, _, query = self._url.partition(b"?")

@@ -35,6 +35,7 @@ REFUSED = {
     "a hexadecimal length": HEAD + b"Content-Length: 0x2\r\n\r\n{}",
     "an empty length": HEAD + b"Content-Length: \r\n\r\n{}",
     "a length beyond 64 bits": HEAD + b"Content-Length: 18446744073709551618\r\n\r\n{}",
+    "a length with thousands of zeros": HEAD + b"Content-Length: " + b"0" * 5_000 + b"2\r\n\r\n{}",
     "a chunk size that is none": CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
     "a chunk size with a prefix": CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n",
     "a chunk size with a sign": CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n",

@@ -59,6 +59,7 @@ MALFORMED = {
 }
 
 SPOILT = {
+    "a length with thousands of zeros": OK + b"Content-Length: " + b"0" * 5_000 + b"2\r\n\r\n{",
     "a chunk's size is none": CHUNKED + b"zz\r\n{}\r\n",
     "a chunk's size overflows": CHUNKED + b"ffffffffffffffffff\r\n{}\r\n",
     "a chunk is longer than it says": CHUNKED + b"1\r\n{}\r\n0\r\n\r\n",

@@ -17,6 +17,9 @@ MAX_HEAD = 64 * 1024
 _MOST_AROUND_A_BYTE = 8
 """Bytes that chunked coding may spend on one byte of a body; a chunk of one byte takes six."""
 
+_LENGTH_DIGITS = 20
+"""Digits of a length of 64 bits. llhttp takes any number of zeros before them, and `int` does not."""
+
 _CONTINUE, _SWITCHING = 100, 101
 _BODILESS = (204, 304)
 
@@ -85,7 +88,10 @@ class ReplyReader:
         if self.in_head:
             return Progress.MORE if self._received <= MAX_HEAD else Progress.MALFORMED
         if self._length is None:
-            self._length = int(_field(self._fields, b"content-length") or 0)
+            length = _field(self._fields, b"content-length") or b"0"
+            if len(length) > _LENGTH_DIGITS:
+                return Progress.MALFORMED
+            self._length = int(length)
         if max(self._length, len(self._body)) > self._max_body:
             return Progress.TOO_LARGE
         if self._received > MAX_HEAD + _MOST_AROUND_A_BYTE * len(self._body):
