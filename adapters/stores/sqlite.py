@@ -52,7 +52,7 @@ TIMER_WINDOW = 8_192
 """About 2 MB; 4,096 of them are read in some 5 ms."""
 
 LARGE = 131_072
-"""Bytes of a journal's batch above which the writer's thread runs the act, and not the event loop: a megabyte
+"""Bytes of a journal's batch, a message or a snapshot above which the writer's thread runs the act, and not the event loop: a megabyte
 takes some 5 ms, and several hundred acts may come in one turn.
 """
 
@@ -197,14 +197,16 @@ class SqliteStore(Store):
     async def deliver(self, execution_id: str, message: Message, *, revive: bool = False) -> bool:
         """As the port says; a message that was had before is no error, even where the execution ended."""
         self._check_open()
+        data = rules.encode_message(message)
         run = partial(
             sqlite_writes.deliver,
             execution_id=execution_id,
             message_id=message.message_id,
-            data=rules.encode_message(message),
+            data=data,
             revive=revive,
         )
-        delivered: sqlite_writes.Delivered = await self._write(run, partial(self._delivered, execution_id))
+        heavy = len(data) > LARGE
+        delivered = await self._write(run, partial(self._delivered, execution_id), heavy=heavy)
         return delivered.fresh
 
     async def inbox(self, execution_id: str) -> tuple[Message, ...]:
@@ -213,7 +215,8 @@ class SqliteStore(Store):
 
     async def save_snapshot(self, execution_id: str, snapshot: Snapshot) -> None:
         """As the port says."""
-        await self._write(partial(sqlite_writes.save_snapshot, execution_id=execution_id, snapshot=snapshot))
+        run = partial(sqlite_writes.save_snapshot, execution_id=execution_id, snapshot=snapshot)
+        await self._write(run, heavy=len(snapshot.data) > LARGE)
 
     async def history(self, execution_id: str, after: int, limit: int) -> tuple[bytes, ...]:
         """As the port says. Raises InvalidInput for numbers out of bounds."""

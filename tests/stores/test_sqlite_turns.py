@@ -14,7 +14,7 @@ from adapters.stores import sqlite_newborn
 from adapters.stores.sqlite import LARGE, SqliteStore
 from adapters.stores.sqlite_worker import Worker
 from core.errors import StoreUnavailable
-from core.ports.store import Filter
+from core.ports.store import Filter, Snapshot
 from core.testing.contracts.store_base import message, new, step
 from tests.stores.power_loss import LossyDisk
 
@@ -94,12 +94,14 @@ async def test_what_is_large_is_written_by_the_thread(store: SqliteStore) -> Non
     """A megabyte takes milliseconds, and many of them at once would hold up the loop for long."""
     assert store._writer is not None
     assert store._writer._connection is not None
-    threads: dict[str, set[int]] = {}
+    here, tables = threading.get_ident(), ("journal", "messages", "snapshots")
+    threads: dict[str, set[tuple[str, bool]]] = {"large": set(), "small": set()}
 
     def note(_: apsw.Cursor, sql: str, bindings: object) -> bool:
-        if sql.startswith("INSERT INTO journal") and isinstance(bindings, tuple):
-            size = "large" if len(bytes(bindings[-1])) > 1_000 else "small"
-            threads.setdefault(size, set()).add(threading.get_ident())
+        table = sql.removeprefix("INSERT INTO ").partition(" ")[0]
+        if table in tables and isinstance(bindings, tuple):
+            size = "large" if len(bytes(bindings[-1])) > LARGE else "small"
+            threads[size].add((table, threading.get_ident() == here))
         return True
 
     store._writer._connection.exec_trace = note
@@ -108,9 +110,13 @@ async def test_what_is_large_is_written_by_the_thread(store: SqliteStore) -> Non
     for claim in (await store.claim("o", 2, 60.0)).claims:
         await store.commit(step(claim, 1, data=large))
         await store.commit(step(claim, 2))
-    here = threading.get_ident()
-    assert threads["small"] == {here}
-    assert here not in threads["large"]
+    for data in (b"small", large):
+        await store.save_snapshot("x1", Snapshot(version=1, format=1, data=data))
+        await store.deliver("x1", message(f"m{len(data)}", body=data.decode()))
+    assert threads == {
+        "large": {(table, False) for table in tables},
+        "small": {(table, True) for table in tables},
+    }
 
 
 async def test_after_a_full_disk_the_loop_waits_for_no_lock(path: Path) -> None:
