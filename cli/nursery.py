@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from asyncio import StreamReader, StreamReaderProtocol
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,9 @@ MOST_FILES: Final = 8
 
 LOST: Final = 1
 """The exit code that is told of a child whose nursery died before it: nobody can know the real one."""
+
+LAST_WORDS: Final = 1.0
+"""Seconds that the nursery gets to bury who has ended, before it is killed."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
@@ -259,12 +263,19 @@ class Nursery:
         return child
 
     def close(self) -> None:
-        """End the nursery; its children live on, but for their standard input."""
+        """End the nursery; its children live on, but for their standard input.
+
+        It ends by itself once it has heard all that it was told, so that whoever has ended is buried.
+        """
         self._gone()
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
         with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            ends = time.monotonic() + LAST_WORDS
+            while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+                if time.monotonic() > ends:
+                    os.kill(self.pid, signal.SIGKILL)
+                    os.waitpid(self.pid, 0)
+                    break
+                time.sleep(0.002)
         for minding in self._minding:
             minding.cancel()
 

@@ -182,6 +182,11 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def servers(pid: int) -> list[int]:
+    """The processes of `--processes` that a supervisor keeps: where it has them forked, the nursery's."""
+    return [below for child in children(pid) for below in (children(child) or [child])]
+
+
 def on_terminal(*arguments: str, columns: int) -> str:
     """What the command writes to a terminal of this width."""
     ours, theirs = pty.openpty()

@@ -14,7 +14,7 @@ from cli.export import PAGE, Exported, Exporter
 from cli.export_file import export_file
 from cli.failures import Stop
 from core.errors import ExecutionNotFound, StoreUnavailable
-from core.ports.store import Record
+from core.ports.store import Loaded
 from tests.api.serving import Server, serving, store_url
 from tests.api.test_broken_insides import Breaking, runtime_on
 from tests.api.test_bulk_calls import until
@@ -112,19 +112,19 @@ async def test_a_long_history_is_read_in_stretches_and_told_whole(tmp_path: Path
 
 
 class Passing(Breaking):
-    """A store that is away for every fifth look at a record and after the last, and what is gone in it."""
+    """A store that is away for every fifth look at a journal and after the last, and what is gone in it."""
 
     looks = 0
     last = 10**9
     gone = ""
 
-    async def get(self, execution_id: str) -> Record:
+    async def load(self, execution_id: str) -> Loaded:
         self.looks += 1
         if self.looks > self.last or self.looks % 5 == 0:
             raise StoreUnavailable("away")
         if execution_id == self.gone:
             raise ExecutionNotFound(execution_id)
-        return await super().get(execution_id)
+        return await super().load(execution_id)
 
 
 async def test_what_is_gone_is_passed_over_and_a_store_that_stays_away_ends_it_at_a_whole_line(

@@ -16,7 +16,7 @@ import pytest
 from localcloud.app import LocalCloud
 from localcloud.client import connect
 from localcloud.settings import LocalCloudSettings
-from tests.cli.running import alive, children, eventually
+from tests.cli.running import alive, eventually, servers
 from tests.e2e.roles import Program, create, ended, ready, running, sent
 from tests.e2e.test_kill import free_port
 from tests.redis_servers import Node, start_node
@@ -178,7 +178,7 @@ async def test_several_processes_serve_one_port_and_outlive_the_death_of_one(
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client,
     ):
         await ready(client)
-        pids = children(service.pid)
+        pids = servers(service.pid)
         assert len(pids) == 2
         assert "sidestep_processes 2\n" in (await client.get("/metrics")).text
         ids = await asyncio.gather(
@@ -188,7 +188,7 @@ async def test_several_processes_serve_one_port_and_outlive_the_death_of_one(
         async with asyncio.timeout(60):
             views = [await ended(client, one) for one in ids]
         assert Counter(view["status"] for view in views) == {"COMPLETED": len(ids)}
-        eventually(lambda: len(children(service.pid)) == 2, "the killed process is started again")
-        pids = children(service.pid)
+        eventually(lambda: len(servers(service.pid)) == 2, "the killed process is started again")
+        pids = servers(service.pid)
         assert await service.end(signal.SIGTERM) == 0, service.log
         assert not any(alive(pid) for pid in pids)
