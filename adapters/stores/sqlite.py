@@ -52,8 +52,8 @@ TIMER_WINDOW = 8_192
 """About 2 MB; 4,096 of them are read in some 5 ms."""
 
 LARGE = 131_072
-"""Bytes of a journal's batch, a message or a snapshot above which the writer's thread runs the act, and not the event loop: a megabyte
-takes some 5 ms, and several hundred acts may come in one turn.
+"""Bytes of a journal's batch, a message or a snapshot above which the writer's thread runs the act, and not
+the event loop: a megabyte takes some 5 ms, and several hundred acts may come in one turn.
 """
 
 _SWEEP_EVERY = 32  # keyed creations; each sweep takes away up to sqlite_writes.SWEPT records
@@ -205,8 +205,8 @@ class SqliteStore(Store):
             data=data,
             revive=revive,
         )
-        heavy = len(data) > LARGE
-        delivered = await self._write(run, partial(self._delivered, execution_id), heavy=heavy)
+        settled, heavy = partial(self._delivered, execution_id), len(data) > LARGE
+        delivered: sqlite_writes.Delivered = await self._write(run, settled, heavy=heavy)
         return delivered.fresh
 
     async def inbox(self, execution_id: str) -> tuple[Message, ...]:
