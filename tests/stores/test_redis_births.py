@@ -250,6 +250,18 @@ async def test_a_closing_store_gives_back_what_was_born(store: RedisStore, other
     assert [one.execution_id for one in taken] == ["x1"]
 
 
+async def test_a_closing_store_gives_back_what_is_born_as_it_closes(
+    store: RedisStore, other: RedisStore
+) -> None:
+    claim = await waiting(store)
+    creation = asyncio.create_task(store.create(new("x1")))
+    await asyncio.sleep(0)
+    claim.cancel()
+    await asyncio.gather(store.close(), creation)
+    taken = (await other.claim("other", 1, LEASE)).claims
+    assert [one.execution_id for one in taken] == ["x1"]
+
+
 async def test_one_process_takes_on_so_many_and_leaves_the_rest_to_all(store: RedisStore) -> None:
     epochs: list[int] = []
     owned: list[Claim] = []

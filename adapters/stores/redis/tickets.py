@@ -101,14 +101,14 @@ class Tickets:
 
     async def close(self) -> None:
         """Give back what was read or born and not handed out: nobody asks for it any more."""
-        for claim in self.births.give_up():
-            self._give_back_soon(claim)
         reading = self._reading
         if reading is not None:
-            await asyncio.wait(
-                (reading,)
-            )  # it ends with the next sweep; cut off, it may leave entries behind
+            # It ends with the next sweep; cut off, it may leave entries behind.
+            await asyncio.wait((reading,))
             self._return_unasked(reading)
+        # Last, since what was being created as this began may have been born meanwhile.
+        for claim in self.births.give_up():
+            self._give_back_soon(claim)
         await asyncio.gather(*self._behind)
 
     async def _read(self, limit: int, seconds: float, lease_seconds: float, idle_ms: int) -> Entries:
