@@ -14,6 +14,9 @@ HIGH_WATER = 65_536
 head and body go out in one write.
 """
 
+PIECES = 64
+"""A body that waits lies in so many pieces at most: one of two bytes takes thirty times its length."""
+
 AT_HAND = "sidestep.body"
 """The ASGI extension that gives the body at once: a callable whose answer is the body where it has come
 whole, and None where it has to be received.
@@ -106,6 +109,8 @@ class Exchange:
         if self.complete:
             return
         self._body.append(body)
+        if len(self._body) > PIECES:
+            self._body = [b"".join(self._body)]
         self.held += len(body)
         self._wake()
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from api.exchange import HIGH_WATER
+from api.exchange import HIGH_WATER, PIECES
 from api.limits import Limits
 from api.protocol import Connection, protocol_class
 
@@ -203,6 +203,37 @@ async def test_a_large_body_that_nobody_takes_holds_up_no_request_behind_it() ->
         assert said.count(b"HTTP/1.1 200 ") == 2
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_body_of_tiny_chunks_that_nobody_takes_is_held_in_few_pieces() -> None:
+    asked = asyncio.Event()
+
+    async def takes_nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        await asked.wait()
+
+    async with wire(takes_nothing) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        connection = await server.taken.get()
+        connection.data_received(
+            b"GET /a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"2\r\nab\r\n" * 10_000
+        )
+        read = connection._read
+        assert read is not None
+        assert read.held == 20_000
+        # What nobody outside can see is what is bounded.
+        assert len(read._body) <= PIECES
+        asked.set()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_tiny_chunks_come_in_their_order() -> None:
+    said = b"".join(b"%05d" % at for at in range(3_000))
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in said)
+    async with wire() as server:
+        answered = await server.said_to([CHUNKED + chunks + b"0\r\n\r\n" + LAST])
+        assert bodies(answered) == [b"POST /a  " + said, b"GET /last  "]
 
 
 async def test_who_speaks_the_old_version_is_sent_no_interim_answer() -> None:
