@@ -216,6 +216,7 @@ class SqliteStore(Store):
     async def save_snapshot(self, execution_id: str, snapshot: Snapshot) -> None:
         """As the port says."""
         run = partial(sqlite_writes.save_snapshot, execution_id=execution_id, snapshot=snapshot)
+        self._newborn.take(execution_id)
         await self._write(run, heavy=len(snapshot.data) > LARGE)
 
     async def history(self, execution_id: str, after: int, limit: int) -> tuple[bytes, ...]:

@@ -260,8 +260,11 @@ async def test_a_node_that_says_the_cluster_is_down_is_asked_for_the_map_after_t
             for node in primaries:
                 node.command("CONFIG", "RESETSTAT")
             await known.refresh()
+            # Redis 7 counts each subcommand by itself.
             asked = [
-                node.port for node in primaries if "cmdstat_cluster" in node.command("INFO", "commandstats")
+                node.port
+                for node in primaries
+                if any(name.startswith("cmdstat_cluster") for name in node.command("INFO", "commandstats"))
             ]
             assert len(asked) == 1
             assert asked != [doubted.port]
