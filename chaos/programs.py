@@ -170,11 +170,12 @@ class Program:
             await asyncio.sleep(_PAUSE)
 
     async def end(self) -> None:
-        """End it for good: politely, then not. What it made is left in its folder."""
+        """End it for good: politely, then not. What it made is left in its folder.
+
+        It is told once: the end of its standard input is a signal to itself, and a second one ends it at once.
+        """
         self._wanted = False
         try:
-            if self._process is not None and self._process.stdin is not None:
-                self._process.stdin.close()
             self.send(signal.SIGCONT)
             self.send(signal.SIGTERM)
             await self._gone()
