@@ -172,7 +172,7 @@ class Program:
     async def end(self) -> None:
         """End it for good: politely, then not. What it made is left in its folder.
 
-        It is told once: the end of its standard input is a signal to itself, and a second one ends it at once.
+        It is told once: the end of its standard input is a signal too, and a second one ends it at once.
         """
         self._wanted = False
         try:
@@ -182,6 +182,7 @@ class Program:
         finally:
             # Also when somebody could not wait for the polite end.
             self.kill()
+            self._reap()
 
     async def _gone(self) -> bool:
         """Whether it has ended, after some patience."""
