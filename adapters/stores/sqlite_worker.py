@@ -169,7 +169,7 @@ class Worker:
             self._run(batch)
         except apsw.BusyError:
             return  # somebody's shell has the lock: the thread waits for it
-        except (apsw.Error, OSError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread tells everybody in the batch
             batch.broken = error
         batch.ran = True
 
@@ -223,9 +223,10 @@ class Worker:
 
     def _decide(self, batch: _Batch) -> None:
         """Bring a batch to its end: run it, where the event loop has not, and commit it."""
+        if batch.broken is not None:
+            self._fail(batch.jobs, batch.broken)
+            return
         try:
-            if batch.broken is not None:
-                raise batch.broken
             if self._connection is None:
                 self._adopt(self._connect())
             if not batch.ran:
@@ -237,7 +238,7 @@ class Worker:
                     self._be_patient(0)
             if batch.jobs:
                 self._cursor.execute("COMMIT")
-        except (apsw.Error, OSError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 - a thread that died of it would leave all waiting for ever
             self._fail(batch.jobs, error)
             return
         if self._away:

@@ -133,6 +133,28 @@ async def test_after_a_full_disk_the_loop_waits_for_no_lock(path: Path) -> None:
     await worker.stop()
 
 
+async def test_a_connection_that_fails_for_an_unforeseen_reason_keeps_nobody_waiting(path: Path) -> None:
+    connections = 0
+
+    def connect() -> apsw.Connection:
+        nonlocal connections
+        connections += 1
+        if connections == 2:
+            raise LookupError("nobody thought of it")
+        return apsw.Connection(str(path))
+
+    def breaks(_: apsw.Cursor) -> None:
+        raise apsw.IOError("the disk is away")
+
+    worker = Worker("unforeseen", connect, "BEGIN", lambda: None)
+    worker.start(connect())
+    for run in (breaks, lambda _: None):
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(worker.do(run), 10)
+    assert await asyncio.wait_for(worker.do(lambda _: 7), 10) == 7
+    await asyncio.wait_for(worker.stop(), 10)
+
+
 async def test_while_a_shell_has_the_lock_the_loop_goes_on_and_commits_wait_for_it(
     store: SqliteStore, path: Path
 ) -> None:
